@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server that answers with exactly the bytes that a test gives, or with none, over a real socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    One answer.
+
+    :param status: HTTP status.
+    :param body: bytes, or an object to encode as JSON.
+    :param headers: further headers.
+    :param cut: send only so many bytes of the body, then close.
+    :param reset: reset the connection instead of answering.
+    :param stall: seconds to say nothing before closing.
+    """
+
+    status: int = 200
+    body: Any = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    reset: bool = False
+    stall: float = 0.0
+
+    @property
+    def payload(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came in."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class RawServer:
+    """Answers each request with the next reply; the last one is repeated."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        self.requests: list[Request] = []
+        self.connections = 0
+        self._stopped = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def answer(self, *replies: Reply) -> None:
+        """Set the replies of the next requests and forget the old ones."""
+        self.replies = list(replies)
+        self.requests.clear()
+
+    def close(self) -> None:
+        self._stopped.set()
+        # An accept() under way isn't ended by a close(): one last connection wakes it.
+        with socket.create_connection(("127.0.0.1", self.port)):
+            pass
+        self._thread.join(5)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            if self._stopped.is_set():
+                connection.close()
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as incoming:
+            connection.settimeout(20)
+            while (request := _read_request(incoming)) is not None:
+                self.requests.append(request)
+                reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                if reply.stall:
+                    self._stopped.wait(reply.stall)
+                    return
+                if reply.reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
+                connection.sendall(_encode(reply))
+                if reply.cut is not None:
+                    return
+
+
+def _read_request(incoming: Any) -> Request | None:
+    try:
+        first = incoming.readline().decode().split()
+        if len(first) != 3:
+            return None
+        headers = {}
+        while line := incoming.readline().decode().strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        body = incoming.read(int(headers.get("content-length", 0)))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Request(first[0], first[1], headers, body)
+
+
+def _encode(reply: Reply) -> bytes:
+    body = reply.payload
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **reply.headers}
+    head = f"HTTP/1.1 {reply.status} X\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers.items()) + "\r\n"
+    return head.encode() + (body if reply.cut is None else body[: reply.cut])
+
+
+@contextmanager
+def raw_server() -> Iterator[RawServer]:
+    """Start a server for the time of a ``with``."""
+    server = RawServer()
+    try:
+        yield server
+    finally:
+        server.close()

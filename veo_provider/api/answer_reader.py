@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An answer is read as it streams by: its words are kept, its inline videos are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from veo_provider.api.answer_scanner import AnswerScanner, AnswerTooLarge
+from veo_provider.api.calls import Answer
+
+MAX_DOCUMENT = 1024 * 1024
+"""Bytes of an answer without its inline videos; the largest known has a few thousand."""
+
+
+class AnswerReader:
+    """
+    Collects one answer from its chunks, in memory that doesn't grow with the videos in it.
+
+    :param status: HTTP status code.
+    :param headers: the answer's headers.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self._status = status
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._scanner = AnswerScanner(max_document=MAX_DOCUMENT)
+        self._truncated = False
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next chunk; ``False`` says that no more is wanted."""
+        try:
+            self._scanner.feed(chunk)
+        except AnswerTooLarge:
+            self._truncated = True
+        return not self._truncated
+
+    def answer(self, now: float) -> Answer:
+        """Return what was read. ``now``: epoch seconds."""
+        return Answer(self._status, self._headers, self._scanner.document(), now, self._truncated)

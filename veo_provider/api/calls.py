@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One HTTP call and one HTTP answer, as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+
+class Kind(StrEnum):
+    """What a call is for; it decides what its failure means."""
+
+    SUBMIT = "submit"
+    POLL = "poll"
+    MODELS = "models"
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    One call of the gateway's API, relative to the connection's base URL.
+
+    :param kind: what it is for.
+    :param method: HTTP method.
+    :param path: path with its leading slash, percent-encoded.
+    :param body: the JSON body, encoded.
+    """
+
+    kind: Kind
+    method: str
+    path: str
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    The gateway's answer to a call.
+
+    :param status: HTTP status code.
+    :param headers: header names in lower case.
+    :param body: the body; inline videos have been replaced by their number (see ``api/answer_scanner.py``).
+    :param now: epoch seconds when it came, against which a ``Retry-After`` date is read.
+    :param truncated: the body was larger than any sound answer, and its rest wasn't read.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    now: float = 0.0
+    truncated: bool = False
+
+
+def submit_call(wire: Mapping[str, Any]) -> Call:
+    """Submit a generation (``wire``: the request's fields under their wire names). This costs money."""
+    body = json.dumps(wire, ensure_ascii=False).encode()
+    return Call(Kind.SUBMIT, "POST", "/v1/video/generations", body)
+
+
+def poll_call(generation_id: str) -> Call:
+    """Ask for a generation. The id may be any text: all of it is percent-encoded."""
+    return Call(Kind.POLL, "GET", f"/v1/video/generations/{quote(generation_id, safe='')}")
+
+
+def models_call() -> Call:
+    """List the models that the key may use: the only call that proves a key and costs nothing."""
+    return Call(Kind.MODELS, "GET", "/v1/models")

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of an error body, whatever its shape (contract, section 5, "Bodies")."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_NESTING = 12
+MAX_TEXT = 600
+
+
+@dataclass(frozen=True)
+class ErrorBody:
+    """
+    What an error body says.
+
+    :param codes: the error codes, from the outermost document inwards, in lower case.
+    :param message: the innermost message that a person can read, shortened.
+    :param text: every word of the body in lower case, to look wordings up in.
+    :param is_html: an HTML page, so probably not the gateway's own.
+    """
+
+    codes: tuple[str, ...] = ()
+    message: str = ""
+    text: str = ""
+    is_html: bool = False
+
+    @property
+    def code(self) -> str | None:
+        """The outermost code."""
+        return self.codes[0] if self.codes else None
+
+
+def printable(text: str, limit: int = MAX_TEXT) -> str:
+    """Shorten a text from outside, and take out what could forge a log line."""
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def read_error_body(body: bytes) -> ErrorBody:
+    """Read any error body: JSON of the known shapes, JSON inside messages, HTML, text or nothing."""
+    text = body.decode("utf-8", errors="replace").strip()
+    document = parse_json(text)
+    if isinstance(document, dict):
+        return read_error_document(document)
+    is_html = text[:200].lstrip().lower().startswith(("<!doctype", "<html", "<head", "<?xml", "<"))
+    return ErrorBody(message=_page_title(text) if is_html else printable(text), text=text.lower(), is_html=is_html)
+
+
+def read_error_document(document: Mapping[str, Any]) -> ErrorBody:
+    """Read the codes and the innermost message of a JSON error, unwrapping JSON given as a string."""
+    codes: list[str] = []
+    messages: list[str] = []
+    _collect(document, codes, messages, MAX_NESTING)
+    whole = json.dumps(document, ensure_ascii=False, default=str)
+    return ErrorBody(
+        codes=tuple(codes),
+        message=printable(messages[-1]) if messages else "",
+        text=" ".join([whole, *messages]).lower(),
+    )
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON from outside; ``None`` for anything that isn't."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _collect(value: Any, codes: list[str], messages: list[str], depth: int) -> None:
+    if isinstance(value, str):
+        inner = parse_json(value) if depth > 0 and value.lstrip().startswith("{") else None
+        if isinstance(inner, dict):
+            _collect(inner, codes, messages, depth - 1)
+        elif value.strip():
+            messages.append(value)
+        return
+    if not isinstance(value, Mapping) or depth <= 0:
+        return
+    code = value.get("code")
+    if isinstance(code, (str, int)) and not isinstance(code, bool) and str(code).strip():
+        codes.append(str(code).strip().lower())
+    for key in ("message", "fail_reason", "error", "detail"):
+        _collect(value.get(key), codes, messages, depth - 1)
+
+
+def _page_title(page: str) -> str:
+    title = re.search(r"<title[^>]*>(.*?)</title>", page[:4000], re.IGNORECASE | re.DOTALL)
+    return printable(f"an HTML page{': ' + title[1].strip() if title else ''}", 200)

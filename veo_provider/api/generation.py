@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An answer becomes one typed generation, whatever the gateway's dialect (contract, section 3)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from veo_provider.api.calls import Answer, Kind
+from veo_provider.api.error_body import parse_json, printable, read_error_document
+from veo_provider.api.errors import problem_of, request_id
+from veo_provider.api.failures import failed_generation, filtered
+from veo_provider.api.problem import Accepted, Problem, Reason
+
+RUNNING = {"in_progress", "processing", "running"}
+SUCCEEDED = {"succeeded", "success", "completed"}
+FAILED = {"failed", "failure", "error", "cancelled", "canceled", "expired", "rejected"}
+WAITING = {"pending", "submitted", "queued", "not_start", "unknown", "created", ""}
+# What AnswerScanner leaves of a data URI: its head, and a number in its payload's place.
+_INLINE = re.compile(r"data:(?P<type>[^;,]*)(?:;[^,]*)?,#(?P<number>\d{1,6})")
+
+
+class Phase(StrEnum):
+    """Where a generation stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    """The gateway is done; whether there is a video is another question."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Video:
+    """
+    Where the bytes of one video are.
+
+    :param url: an absolute link, or a path on the gateway. It may be signed: never log it. Links die after
+        hours to two days (contract, section 4).
+    :param inline: for a video inside the answer: its number among the answer's payloads.
+    :param content_type: media type where the answer names one.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    inline: int | None = None
+    content_type: str = "video/mp4"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """
+    What the gateway said of one generation.
+
+    :param generation_id: the gateway's task id.
+    :param phase: where it stands.
+    :param status: the gateway's own word, in lower case.
+    :param known_status: whether the contract lists that word; an unlisted one counts as waiting.
+    :param progress: percent, where given.
+    :param videos: the videos, if it succeeded.
+    :param missing: the samples, counted from 0, whose place in the list of videos is empty.
+    :param filtered_count: samples that a safety filter removed.
+    :param filtered_reasons: what the filter said.
+    :param expired: the gateway says that the result is gone.
+    :param failure: why it failed.
+    """
+
+    generation_id: str
+    phase: Phase
+    status: str
+    known_status: bool = True
+    progress: int | None = None
+    videos: tuple[Video, ...] = ()
+    missing: tuple[int, ...] = ()
+    filtered_count: int = 0
+    filtered_reasons: tuple[str, ...] = ()
+    expired: bool = False
+    failure: Problem | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why there will be no video; ``None`` while there may be one, or if there is."""
+        if self.phase is Phase.FAILED:
+            return self.failure
+        if self.phase is not Phase.SUCCEEDED or self.videos:
+            return None
+        if self.filtered_count or self.filtered_reasons:
+            return filtered(self.filtered_reasons, max(self.filtered_count, 1))
+        if self.expired:
+            return Problem(
+                Reason.RESULT_GONE,
+                "The gateway no longer holds this result: it was kept for some hours and not stored in time. "
+                "It can only be generated anew",
+            )
+        return None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another poll can't change anything that matters."""
+        return bool(self.videos) or self.problem is not None
+
+
+def read_submit(answer: Answer) -> str | Problem:
+    """
+    Read the answer to a submit.
+
+    :returns: the generation id, or the problem with what is known about a bill.
+    """
+    if not 200 <= answer.status < 300:
+        return problem_of(Kind.SUBMIT, answer)
+    document, rest = _first_document(answer.body)
+    if document is None:
+        return _no_id(answer, "the answer is not JSON")
+    found = _generation_id(document)
+    if found and rest.strip():
+        second = problem_of(Kind.SUBMIT, replace(answer, body=rest))
+        return replace(
+            second,
+            reason=Reason.SERVER,
+            accepted=Accepted.YES,
+            message=f"The gateway took the request as {printable(found, 100)} and then failed to record it: it is "
+            f"billed and can never be polled. {second.message}",
+        )
+    if found:
+        return found
+    problem = problem_of(Kind.SUBMIT, answer)
+    return _no_id(answer, problem.message) if problem.reason is Reason.PROTOCOL else problem
+
+
+def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
+    """
+    Read the answer to a poll.
+
+    :param answer: the gateway's answer; inline videos in it have been replaced by their number.
+    :param generation_id: the id that was asked for.
+    """
+    if answer.status != 200:
+        return problem_of(Kind.POLL, answer)
+    document = parse_json(answer.body)
+    if not isinstance(document, dict) or answer.truncated:
+        problem = problem_of(Kind.POLL, answer)
+        return replace(problem, reason=Reason.SERVER, transient=True)
+    task = document
+    if "data" in document and "status" not in document:
+        if document["data"] is None and str(document.get("code")).lower() == "success":
+            return Generation(generation_id, Phase.WAITING, "")
+        if isinstance(document["data"], dict):
+            task = document["data"]
+    if "status" not in task and not _urls(task) and _is_error(document):
+        return problem_of(Kind.POLL, answer)
+    return _read_task(task, generation_id, request_id(answer))
+
+
+def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None) -> Generation:
+    status = printable(str(task.get("status") or ""), 60).lower()
+    phase = _phase(status)
+    generation = Generation(
+        generation_id,
+        phase,
+        status,
+        known_status=phase is not Phase.WAITING or status in WAITING,
+        progress=_progress(task.get("progress")),
+    )
+    if phase is Phase.FAILED:
+        words = read_error_document({"error": task.get("error"), "fail_reason": task.get("fail_reason")})
+        message = words.message or (f"status {status}" if status != "failed" else "")
+        failure = replace(failed_generation(message, words.code), request_id=request)
+        return replace(generation, failure=failure)
+    if phase is not Phase.SUCCEEDED:
+        return generation
+    count, reasons = _filtered(task)
+    urls = _urls(task)
+    return replace(
+        generation,
+        videos=tuple(_video(url) for url in urls if _is_url(url)),
+        missing=tuple(n for n, url in enumerate(urls) if not _is_url(url)),
+        filtered_count=count,
+        filtered_reasons=reasons,
+        expired=any(url.strip().lower() == "expired" for url in urls),
+    )
+
+
+def _phase(status: str) -> Phase:
+    if status in SUCCEEDED:
+        return Phase.SUCCEEDED
+    if status in FAILED:
+        return Phase.FAILED
+    return Phase.RUNNING if status in RUNNING else Phase.WAITING
+
+
+def _urls(task: Mapping[str, Any]) -> list[str]:
+    """Return the first place that names a usable URL; failing that, everything found there (``expired``)."""
+    leftovers: list[str] = []
+    for candidate in _url_places(task):
+        found = [candidate] if isinstance(candidate, str) else candidate if isinstance(candidate, list) else []
+        texts = [url if isinstance(url, str) else "" for url in found]
+        if any(_is_url(url) for url in texts):
+            return texts
+        leftovers += texts
+    return leftovers
+
+
+def _url_places(task: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (task.get("url"), task.get("result_url"), task.get("video_url"))
+    metadata = _mapping(task.get("metadata"))
+    yield metadata.get("url")
+    videos = _mapping(metadata.get("response")).get("videos")
+    if isinstance(videos, list):
+        yield [_mapping(video).get("url") for video in videos]
+    # Old records keep the link of a successful task in the field for failures.
+    reason = task.get("fail_reason")
+    if isinstance(reason, str) and reason.startswith(("http", "data:")):
+        yield reason
+
+
+def _is_url(url: str) -> bool:
+    return url.strip().startswith(("http://", "https://", "/")) or _INLINE.fullmatch(url.strip()) is not None
+
+
+def _video(url: str) -> Video:
+    url = url.strip()
+    inline = _INLINE.fullmatch(url)
+    if inline is None:
+        return Video(url=url)
+    return Video(inline=int(inline["number"]), content_type=printable(inline["type"], 60) or "video/mp4")
+
+
+def _filtered(task: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
+    metadata = _mapping(task.get("metadata"))
+    for place in (_mapping(metadata.get("response")), metadata, _mapping(task.get("response")), task):
+        reasons = place.get("raiMediaFilteredReasons")
+        texts = tuple(printable(str(r), 300) for r in reasons) if isinstance(reasons, list) else ()
+        count = _integer(place.get("raiMediaFilteredCount")) or 0
+        if count > 0 or texts:
+            return max(count, 0), texts
+    return 0, ()
+
+
+def _progress(value: Any) -> int | None:
+    return _integer(value.strip().rstrip("%")) if isinstance(value, str) else _integer(value)
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_error(document: Mapping[str, Any]) -> bool:
+    code = document.get("code")
+    return (
+        bool(document.get("error"))
+        or document.get("success") is False
+        or (code is not None and str(code).lower() not in ("success", "0", "200"))
+    )
+
+
+def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
+    """Split off the first JSON document: shape S5 of the contract has two in one body."""
+    text = body.decode("utf-8", errors="replace").lstrip()
+    try:
+        document, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, b""
+    return (document, text[end:].encode()) if isinstance(document, dict) else (None, b"")
+
+
+def _generation_id(document: Mapping[str, Any]) -> str | None:
+    # An error document may hold an "id" of its own: only an envelope that says success is looked into.
+    if document.get("success") is False or (_is_error(document) and "task_id" not in document):
+        return None
+    for place in (document, _mapping(document.get("data"))):
+        for name in ("task_id", "id"):
+            value = place.get(name)
+            if isinstance(value, (str, int)) and not isinstance(value, bool) and _is_text(str(value)):
+                return str(value).strip()
+    data = document.get("data")
+    return data.strip() if isinstance(data, str) and _is_text(data) else None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value can stand in a URL: not blank, and no half of a surrogate pair."""
+    return bool(value.strip()) and value == value.encode(errors="replace").decode()
+
+
+def _no_id(answer: Answer, why: str) -> Problem:
+    return Problem(
+        Reason.PROTOCOL,
+        f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}",
+        accepted=Accepted.MAYBE,
+        status_code=answer.status,
+        request_id=request_id(answer),
+    )

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The errors of this provider.
+
+::
+
+    VeoError (AirflowException)
+    |-- VeoPermanentError (AirflowFailException: Airflow does not retry)
+    |   |-- VeoValidationError (ValueError)   the request was never sent
+    |   |-- VeoConfigurationError             the connection is wrong: base URL, extras
+    |   |-- VeoAuthenticationError            no key, or a refused one
+    |   |-- VeoPermissionError                the key may not do this
+    |   |-- VeoQuotaError                     no credit left
+    |   |-- VeoInvalidRequestError            the gateway or the model refuses the request
+    |   |-- VeoContentPolicyError             a safety filter refused the prompt, an image or the video
+    |   |-- VeoModelNotFoundError             the model is retired or not open to the account
+    |   |-- VeoUpstreamError                  the gateway's own upstream account is refused
+    |   |-- VeoNotFoundError                  the gateway doesn't know this generation
+    |   |-- VeoProtocolError                  an answer outside the contract
+    |   |-- VeoResultGoneError                the video existed and can't be had any more
+    |   |-- VeoUnsafeLinkError                a result link that the safety rules refuse
+    |   `-- VeoUnknownSubmitError             a submit without a verdict; it may have been billed
+    `-- VeoTransientError (Airflow retries)
+        |-- VeoNetworkError
+        |-- VeoRateLimitedError
+        |-- VeoServerError
+        |-- VeoModelUnavailableError          no channel for the model just now
+        |-- VeoGenerationFailedError          the generation failed; another may not
+        |-- VeoNotReadyError                  the generation has no video yet
+        `-- VeoDeadlineError                  our time limit; the generation goes on
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from veo_provider.api.problem import Accepted, Problem, Reason
+
+
+class VeoError(AirflowException):
+    """
+    Anything that this provider raises on purpose.
+
+    :param message: what happened and what to do; ends with the generation and request ids where known.
+    :param generation_id: the gateway's id of the generation.
+    :param status_code: HTTP status of the answer.
+    :param code: the gateway's own error code.
+    :param request_id: the gateway's ``X-Oneapi-Request-Id``.
+    :param retry_after: seconds that the gateway asked to wait.
+    :param reason: why, as in events and XComs; each class has its own default.
+    """
+
+    default_reason: ClassVar[Reason] = Reason.INTERNAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        generation_id: str | None = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        reason: Reason | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.generation_id = generation_id
+        self.status_code = status_code  # type: ignore[assignment]
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.reason = reason or self.default_reason
+
+    def __str__(self) -> str:
+        """The message, which always names the generation and the request where they are known."""
+        facts = {"generation": self.generation_id, "request": self.request_id}
+        named = ", ".join(f"{name} {v}" for name, v in facts.items() if v and v not in self.message)
+        return f"{self.message} ({named})" if named else self.message
+
+    def about(self, generation_id: str) -> Self:
+        """Name the generation, where whoever raised the error didn't know it."""
+        self.generation_id = self.generation_id or generation_id
+        return self
+
+
+class VeoPermanentError(VeoError, AirflowFailException):
+    """A retry of the same task would fail the same way, or cost money: Airflow doesn't retry."""
+
+
+class VeoTransientError(VeoError):
+    """A later try may succeed: Airflow retries as the task says."""
+
+
+class VeoValidationError(VeoPermanentError, ValueError):
+    """The arguments are wrong. All problems are in the message; nothing was sent."""
+
+    default_reason = Reason.INVALID_REQUEST
+
+
+class VeoConfigurationError(VeoPermanentError):
+    """The connection is wrong: its base URL, or an extra."""
+
+    default_reason = Reason.CONFIGURATION
+
+
+class VeoAuthenticationError(VeoPermanentError):
+    """The connection has no API key, or the gateway refuses it."""
+
+    default_reason = Reason.AUTHENTICATION
+
+
+class VeoPermissionError(VeoPermanentError):
+    """The key is known but may not do this. A generation that was already submitted goes on."""
+
+    default_reason = Reason.PERMISSION
+
+
+class VeoQuotaError(VeoPermanentError):
+    """The account, or the key, has no credit left."""
+
+    default_reason = Reason.QUOTA
+
+
+class VeoInvalidRequestError(VeoPermanentError):
+    """The gateway or the model refuses the request as it is."""
+
+    default_reason = Reason.INVALID_REQUEST
+
+
+class VeoContentPolicyError(VeoPermanentError):
+    """A safety filter refused the prompt, an image or the generated video."""
+
+    default_reason = Reason.CONTENT_POLICY
+
+
+class VeoModelNotFoundError(VeoPermanentError):
+    """The model is retired, or not open to the gateway's account."""
+
+    default_reason = Reason.MODEL_NOT_FOUND
+
+
+class VeoUpstreamError(VeoPermanentError):
+    """The gateway's own account or model at its upstream is refused; only its operator can help."""
+
+    default_reason = Reason.UPSTREAM
+
+
+class VeoNotFoundError(VeoPermanentError):
+    """The gateway doesn't know this generation id."""
+
+    default_reason = Reason.NOT_FOUND
+
+
+class VeoProtocolError(VeoPermanentError):
+    """The gateway answered something that the contract doesn't know."""
+
+    default_reason = Reason.PROTOCOL
+
+
+class VeoResultGoneError(VeoPermanentError):
+    """The video was made, and can't be fetched any more."""
+
+    default_reason = Reason.RESULT_GONE
+
+
+class VeoUnsafeLinkError(VeoPermanentError):
+    """A result link that the safety rules refuse: see the connection's ``allowed_result_hosts``."""
+
+    default_reason = Reason.UNSAFE_LINK
+
+
+class VeoUnknownSubmitError(VeoPermanentError):
+    """A submit without a verdict: a billed generation may exist whose id nobody knows."""
+
+    default_reason = Reason.UNKNOWN_SUBMIT
+
+
+class VeoNetworkError(VeoTransientError):
+    """No answer, or half of one."""
+
+    default_reason = Reason.NETWORK
+
+
+class VeoRateLimitedError(VeoTransientError):
+    """The gateway asks to slow down."""
+
+    default_reason = Reason.RATE_LIMIT
+
+
+class VeoServerError(VeoTransientError):
+    """The gateway failed."""
+
+    default_reason = Reason.SERVER
+
+
+class VeoModelUnavailableError(VeoTransientError):
+    """The gateway has no channel for this model just now."""
+
+    default_reason = Reason.MODEL_UNAVAILABLE
+
+
+class VeoGenerationFailedError(VeoTransientError):
+    """The generation failed for a reason that another one may not meet."""
+
+    default_reason = Reason.GENERATION_FAILED
+
+
+class VeoNotReadyError(VeoTransientError):
+    """The generation has no video yet."""
+
+    default_reason = Reason.NOT_READY
+
+
+class VeoDeadlineError(VeoTransientError):
+    """The task's ``timeout`` ran out. The generation, and its bill, go on at the gateway."""
+
+    default_reason = Reason.DEADLINE
+
+
+_BY_REASON: dict[Reason, type[VeoError]] = {
+    Reason.NETWORK: VeoNetworkError,
+    Reason.RATE_LIMIT: VeoRateLimitedError,
+    Reason.SERVER: VeoServerError,
+    Reason.MODEL_UNAVAILABLE: VeoModelUnavailableError,
+    Reason.GENERATION_FAILED: VeoGenerationFailedError,
+    Reason.INTERNAL: VeoTransientError,
+    Reason.NOT_READY: VeoNotReadyError,
+    Reason.DEADLINE: VeoDeadlineError,
+    Reason.AUTHENTICATION: VeoAuthenticationError,
+    Reason.PERMISSION: VeoPermissionError,
+    Reason.QUOTA: VeoQuotaError,
+    Reason.INVALID_REQUEST: VeoInvalidRequestError,
+    Reason.CONTENT_POLICY: VeoContentPolicyError,
+    Reason.MODEL_NOT_FOUND: VeoModelNotFoundError,
+    Reason.UPSTREAM: VeoUpstreamError,
+    Reason.CONFIGURATION: VeoConfigurationError,
+    Reason.WRONG_BASE_URL: VeoConfigurationError,
+    Reason.NOT_FOUND: VeoNotFoundError,
+    Reason.PROTOCOL: VeoProtocolError,
+    Reason.RESULT_GONE: VeoResultGoneError,
+    Reason.NO_VIDEO: VeoServerError,
+    Reason.UNSAFE_LINK: VeoUnsafeLinkError,
+    Reason.UNKNOWN_SUBMIT: VeoUnknownSubmitError,
+}
+
+
+def error_for(problem: Problem, generation_id: str | None = None) -> VeoError:
+    """
+    Turn a problem into the exception that belongs to its reason.
+
+    :param problem: what went wrong.
+    :param generation_id: the generation it concerns, if there is one.
+    """
+    return _BY_REASON[problem.reason](
+        problem.message,
+        generation_id=generation_id,
+        status_code=problem.status_code,
+        code=problem.code,
+        request_id=problem.request_id,
+        retry_after=problem.retry_after,
+        reason=problem.reason,
+    )
+
+
+def unknown_submit(problem: Problem, model: str, base_url: str, sent_at: float) -> VeoUnknownSubmitError:
+    """
+    Say that a submit went out and nobody knows what became of it.
+
+    :param problem: what is known.
+    :param model: which model was asked for.
+    :param base_url: where the request went.
+    :param sent_at: epoch seconds when it was sent.
+    """
+    when = datetime.fromtimestamp(sent_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    billed = "was accepted and billed" if problem.accepted is Accepted.YES else "may have been accepted and billed"
+    return VeoUnknownSubmitError(
+        f"Nobody knows the generation that was asked for at {when}: {base_url} took the request for {model} and "
+        f"gave no usable id, so it {billed}. It was not sent again. Look it up in the gateway's console; if it is "
+        "there, run the task with its id as generation_id, else clear the task to send it anew. "
+        f"{problem.message}",
+        status_code=problem.status_code,
+        code=problem.code,
+        request_id=problem.request_id,
+        retry_after=problem.retry_after,
+    )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow is told about this provider: its entry point ``apache_airflow_provider``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_VEO = "Veo"
+_S3 = "Amazon Simple Storage Service (S3)"
+
+
+def _field(label: str, description: str, schema_type: str, **schema: Any) -> dict[str, Any]:
+    return {
+        "label": label,
+        "description": description,
+        "schema": {"type": [schema_type, "null"], **schema},
+    }
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-veo",
+        "name": "Veo",
+        "description": "Generate videos with Google's Veo models through a Mixroute gateway.",
+        "integrations": [
+            {
+                "integration-name": _VEO,
+                "external-doc-url": "https://console.mixroute.io",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": _VEO, "python-modules": ["veo_provider.hooks.veo"]}],
+        "operators": [{"integration-name": _VEO, "python-modules": ["veo_provider.operators.veo"]}],
+        "sensors": [{"integration-name": _VEO, "python-modules": ["veo_provider.sensors.veo"]}],
+        "triggers": [{"integration-name": _VEO, "python-modules": ["veo_provider.triggers.veo"]}],
+        "transfers": [
+            {
+                "source-integration-name": _VEO,
+                "target-integration-name": _S3,
+                "python-module": "veo_provider.transfers.veo_to_s3",
+            },
+            {
+                "source-integration-name": _VEO,
+                "target-integration-name": _VEO,
+                "python-module": "veo_provider.transfers.veo_to_object_storage",
+            },
+        ],
+        "extra-links": ["veo_provider.operators.links.VeoConsoleLink"],
+        "connection-types": [
+            {
+                "connection-type": "veo",
+                "hook-class-name": "veo_provider.hooks.veo.VeoHook",
+                "hook-name": "Veo",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "login", "port", "extra"],
+                    "relabeling": {"host": "Base URL", "password": "API key"},
+                    "placeholders": {"host": "https://console.mixroute.io", "password": "sk-..."},
+                },
+                "conn-fields": {
+                    "connect_timeout": _field(
+                        "Connect timeout (s)", "Seconds to wait for a connection. Default 10.", "number"
+                    ),
+                    "read_timeout": _field(
+                        "Read timeout (s)", "Seconds without a byte before a request fails. Default 60.", "number"
+                    ),
+                    "proxy": _field(
+                        "Proxy",
+                        "URL of an HTTP proxy. Default: the environment's HTTPS_PROXY and NO_PROXY.",
+                        "string",
+                    ),
+                    "ca_bundle": _field("CA bundle", "Path of a PEM file with the certificates to trust.", "string"),
+                    "allowed_result_hosts": _field(
+                        "Allowed result hosts",
+                        "Comma-separated host names that result links may name although their address is "
+                        "private or their scheme is http.",
+                        "string",
+                    ),
+                    "last_frame_field": _field(
+                        "Wire name of the last frame",
+                        "lastFrameImage (default); some gateways of the family read lastFrame.",
+                        "string",
+                        enum=["lastFrameImage", "lastFrame", None],
+                    ),
+                },
+            }
+        ],
+    }

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hooks need of an Airflow connection of type ``veo``, checked."""
+
+from __future__ import annotations
+
+import math
+import os
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import mask_secret
+
+from veo_provider.exceptions import VeoConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+DEFAULT_BASE_URL = "https://console.mixroute.io"
+LAST_FRAME_FIELDS = ("lastFrameImage", "lastFrame")
+EXTRAS = (
+    "connect_timeout",
+    "read_timeout",
+    "proxy",
+    "ca_bundle",
+    "allowed_result_hosts",
+    "last_frame_field",
+)
+
+
+@dataclass(frozen=True)
+class VeoConnection:
+    """
+    A checked connection.
+
+    :param conn_id: its id.
+    :param base_url: the gateway's address, without a slash at its end (field "Base URL").
+    :param api_key: the API key (field "API key"); empty if there is none.
+    :param connect_timeout: seconds to wait for a connection (extra, default 10).
+    :param read_timeout: seconds without a byte before a request fails (extra, default 60).
+    :param proxy: URL of a proxy (extra); default: the environment's ``HTTPS_PROXY`` and ``NO_PROXY``.
+    :param ca_bundle: path of a PEM file with the certificates to trust (extra).
+    :param allowed_result_hosts: host names whose result links may be http or private (extra; a list, or
+        text with commas).
+    :param last_frame_field: wire name of the last frame (extra): ``lastFrameImage`` or ``lastFrame``.
+    """
+
+    conn_id: str
+    base_url: str
+    api_key: str = field(repr=False)
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+    allowed_result_hosts: frozenset[str] = frozenset()
+    last_frame_field: str = "lastFrameImage"
+
+    @property
+    def verify(self) -> str | bool:
+        """What ``requests`` calls ``verify``."""
+        return self.ca_bundle or True
+
+    def proxy_for(self, url: str) -> str | None:
+        """
+        Return the proxy for a URL.
+
+        The environment is read here and not by the HTTP libraries: what makes them read it also makes them
+        replace our credentials by those in a ``.netrc`` file.
+        """
+        if self.proxy:
+            return self.proxy
+        parts = urlsplit(url)
+        if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        proxies = urllib.request.getproxies()
+        return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def from_airflow(conn_id: str, found: Connection, extra: Mapping[str, Any]) -> VeoConnection:
+    """
+    Check an Airflow connection, and have its secrets masked in logs.
+
+    :param conn_id: its id.
+    :param found: the connection.
+    :param extra: its extras, which a triggerer must look up in its own way.
+    :raises VeoConfigurationError: naming everything that is wrong.
+    """
+    connection = read_connection(
+        conn_id, host=found.host, schema=found.schema, port=found.port, password=found.password, extra=extra
+    )
+    # The proxy's URL may hold a password; Airflow masks only the key by itself.
+    for secret in (connection.api_key, connection.proxy):
+        if secret:
+            mask_secret(secret)
+    return connection
+
+
+def read_connection(
+    conn_id: str,
+    *,
+    host: str | None,
+    schema: str | None = None,
+    port: int | None = None,
+    password: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> VeoConnection:
+    """
+    Check the fields of an Airflow connection.
+
+    :raises VeoConfigurationError: naming everything that is wrong.
+    """
+    problems: list[str] = []
+    extra = {name: value for name, value in (extra or {}).items() if value not in (None, "")}
+    unknown = sorted(set(extra) - set(EXTRAS))
+    if unknown:
+        problems.append(f"unknown extras {', '.join(unknown)}; known are {', '.join(EXTRAS)}")
+    last_frame_field = extra.get("last_frame_field", LAST_FRAME_FIELDS[0])
+    if last_frame_field not in LAST_FRAME_FIELDS:
+        problems.append(f"extra last_frame_field must be one of {', '.join(LAST_FRAME_FIELDS)}")
+    ca_bundle = _text(extra, "ca_bundle", problems)
+    if ca_bundle and not os.path.exists(ca_bundle):
+        problems.append(f"extra ca_bundle: there is no file {ca_bundle}")
+    key = (password or "").strip()
+    if not key.isprintable() or not key.isascii() or " " in key:
+        problems.append("the API key (password) holds spaces or characters that no key has")
+    connection = VeoConnection(
+        conn_id=conn_id,
+        base_url=_base_url(host, schema, port, problems),
+        api_key=key,
+        connect_timeout=_seconds(extra, "connect_timeout", 10.0, problems),
+        read_timeout=_seconds(extra, "read_timeout", 60.0, problems),
+        proxy=_proxy(extra, problems),
+        ca_bundle=ca_bundle,
+        allowed_result_hosts=_hosts(extra.get("allowed_result_hosts"), problems),
+        last_frame_field=str(last_frame_field),
+    )
+    if problems:
+        raise VeoConfigurationError(f"Connection {conn_id!r} is wrong: " + "; ".join(problems))
+    return connection
+
+
+def _base_url(host: str | None, schema: str | None, port: int | None, problems: list[str]) -> str:
+    url = (host or "").strip().rstrip("/") or DEFAULT_BASE_URL
+    if "://" not in url:
+        url = f"{schema or 'https'}://{url}"
+    try:
+        parts = urlsplit(url)
+        if port and not parts.port:
+            url = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
+        fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        if parts.username or parts.password:
+            problems.append(
+                "the base URL (host) must not hold a user or password; the key goes into the password field"
+            )
+    except ValueError:
+        fine = False
+    if not fine:
+        problems.append(f"the base URL (host) must be like {DEFAULT_BASE_URL}")
+    return url
+
+
+def _seconds(extra: Mapping[str, Any], name: str, default: float, problems: list[str]) -> float:
+    value = extra.get(name, default)
+    try:
+        number = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number <= 3600:
+        problems.append(f"extra {name} must be a number of seconds above 0 and at most 3600")
+        return default
+    return number
+
+
+def _text(extra: Mapping[str, Any], name: str, problems: list[str]) -> str | None:
+    value = extra.get(name)
+    if value is not None and not isinstance(value, str):
+        problems.append(f"extra {name} must be text")
+        return None
+    return value
+
+
+def _proxy(extra: Mapping[str, Any], problems: list[str]) -> str | None:
+    proxy = _text(extra, "proxy", problems)
+    if proxy and not proxy.startswith(("http://", "https://")):
+        problems.append("extra proxy must be a URL that begins with http:// or https://")
+    return proxy
+
+
+def _hosts(value: Any, problems: list[str]) -> frozenset[str]:
+    hosts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+    if (value is not None and not isinstance(value, (str, list))) or not all(isinstance(h, str) for h in hosts):
+        problems.append("extra allowed_result_hosts must be a list of host names, or text with commas")
+        return frozenset()
+    names = frozenset(host.strip().lower() for host in hosts if host.strip())
+    if any("/" in name or "*" in name for name in names):
+        problems.append("extra allowed_result_hosts takes host names (optionally with a port), no URLs or patterns")
+    return names

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls over ``requests``, for workers."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+import urllib3
+
+from veo_provider.api.answer_reader import AnswerReader
+from veo_provider.api.answer_scanner import AnswerScanner
+from veo_provider.api.calls import Answer, Call, Kind
+from veo_provider.api.errors import problem_of, unanswered
+from veo_provider.api.problem import Problem, Reason
+from veo_provider.api.result import ResultProblem, VideoStream, decode_base64
+from veo_provider.hooks.connection import VeoConnection
+
+CHUNK = 64 * 1024
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+class _WatchedBody(io.BytesIO):
+    """A request body that knows whether anything of it was handed over for sending."""
+
+    began = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.began = True
+        return super().read(size)
+
+
+class SyncHttp:
+    """
+    Sends calls to one connection's gateway.
+
+    :param connection: where to, and with which key.
+    """
+
+    def __init__(self, connection: VeoConnection) -> None:
+        self.connection = connection
+        self._session: requests.Session | None = None
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def send(self, call: Call) -> Answer | Problem:
+        """
+        Send one call, once.
+
+        :returns: the answer, whatever it says; a problem if there was none.
+        """
+        if call.kind is not Kind.SUBMIT:
+            return self._send(call, self._kept_alive())
+        # On a connection kept alive that the gateway has just closed, a POST fails in a way that
+        # can't be told from one that was accepted.
+        with self._new_session() as session:
+            return self._send(call, session)
+
+    def open_inline(self, call: Call, number: int, content_type: str, max_bytes: int) -> VideoStream:
+        """
+        Open a video that is inside an answer, decoded as it arrives.
+
+        :param call: the poll whose answer holds it.
+        :param number: which of the answer's payloads it is.
+        :param content_type: its media type.
+        :param max_bytes: no more than so many bytes are read.
+        """
+        session = self._kept_alive()
+        try:
+            response = self._request(call, session, None)
+        except NETWORK_ERRORS as error:
+            raise ResultProblem(self._unanswered(call, error, False)) from None
+        if response.status_code != 200:
+            with response:
+                reader = AnswerReader(response.status_code, response.headers)
+                self._read_into(reader, response)
+            raise ResultProblem(problem_of(call.kind, reader.answer(time.time())))
+        return VideoStream(
+            decode_base64(self._payload(call, response, number)),
+            content_type=content_type,
+            max_bytes=max_bytes,
+            close=response.close,
+        )
+
+    def _send(self, call: Call, session: requests.Session) -> Answer | Problem:
+        body = _WatchedBody(call.body) if call.body is not None else None
+        try:
+            with self._request(call, session, body) as response:
+                reader = AnswerReader(response.status_code, response.headers)
+                self._read_into(reader, response)
+        except NETWORK_ERRORS as error:
+            return self._unanswered(call, error, body is not None and body.began)
+        return reader.answer(time.time())
+
+    def _request(self, call: Call, session: requests.Session, body: _WatchedBody | None) -> requests.Response:
+        connection = self.connection
+        headers = {"Authorization": f"Bearer {connection.api_key}", "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return session.request(
+            call.method,
+            connection.base_url + call.path,
+            data=body,
+            headers=headers,
+            timeout=(connection.connect_timeout, connection.read_timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _read_into(self, reader: AnswerReader, response: requests.Response) -> None:
+        for chunk in response.iter_content(CHUNK):
+            if not reader.feed(chunk):
+                return
+
+    def _payload(self, call: Call, response: requests.Response, number: int) -> Iterator[bytes]:
+        scanner = AnswerScanner(tap=number)
+        with response, self._network_errors(call):
+            for chunk in response.iter_content(CHUNK):
+                if payload := scanner.feed(chunk):
+                    yield payload
+                if scanner.tapped:
+                    return
+        problem = Problem(Reason.NETWORK, "The gateway's answer ended inside the video", transient=True)
+        raise ResultProblem(problem)
+
+    @contextmanager
+    def _network_errors(self, call: Call) -> Iterator[None]:
+        try:
+            yield
+        except NETWORK_ERRORS as error:
+            raise ResultProblem(self._unanswered(call, error, False)) from None
+
+    def _unanswered(self, call: Call, error: BaseException, request_began: bool) -> Problem:
+        return unanswered(call.kind, self.connection.base_url, error, request_began=request_began)
+
+    def _kept_alive(self) -> requests.Session:
+        if self._session is None:
+            self._session = self._new_session()
+        return self._session
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        # A trusted environment would put the credentials of a .netrc file in the place of our key.
+        session.trust_env = False
+        session.verify = self.connection.verify
+        proxy = self.connection.proxy_for(self.connection.base_url)
+        if proxy:
+            session.proxies = {"http": proxy, "https": proxy}
+        return session

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway as Airflow hooks: one for workers, one for the triggerer, over the same pure ``api``."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
+from veo_provider.api.generation import Generation, Video, read_generation, read_submit
+from veo_provider.api.models import read_models
+from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.result import ResultProblem
+from veo_provider.api.waiting import Ask, Outcome, Seen, Sleep, Tell, WaitPlan, waiting
+from veo_provider.exceptions import (
+    VeoConfigurationError,
+    VeoError,
+    VeoNotReadyError,
+    VeoResultGoneError,
+    VeoValidationError,
+    error_for,
+    unknown_submit,
+)
+from veo_provider.get_provider_info import get_provider_info
+from veo_provider.hooks.connection import VeoConnection, from_airflow
+from veo_provider.hooks.http_async import AsyncHttp
+from veo_provider.hooks.http_sync import SyncHttp
+from veo_provider.hooks.links import LinkRules, open_link
+
+if TYPE_CHECKING:
+    from veo_provider.api.request import VeoRequest
+    from veo_provider.api.result import VideoStream
+
+MAX_VIDEO_BYTES = 2 * 1024**3
+
+_NO_KEY = Problem(Reason.AUTHENTICATION, "The connection has no API key: put it in the password field")
+
+
+class VeoHook(BaseHook):
+    """
+    Talk to the gateway from a worker, on ``requests``.
+
+    :param veo_conn_id: the connection, of type ``veo``.
+    """
+
+    conn_name_attr = "veo_conn_id"
+    default_conn_name = "veo_default"
+    conn_type = "veo"
+    hook_name = "Veo"
+
+    def __init__(self, veo_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.veo_conn_id = veo_conn_id
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the provider metadata says of the form, for the Airflow versions that ask the hook."""
+        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+
+    @cached_property
+    def connection(self) -> VeoConnection:
+        """The checked connection."""
+        found = self.get_connection(self.veo_conn_id)
+        return from_airflow(self.veo_conn_id, found, found.extra_dejson)
+
+    @cached_property
+    def _http(self) -> SyncHttp:
+        return SyncHttp(self.connection)
+
+    def get_conn(self) -> SyncHttp:
+        """Return what sends the calls; it keeps connections alive until :meth:`close`."""
+        return self._http
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        if "_http" in self.__dict__:
+            self._http.close()
+
+    def submit(self, request: VeoRequest) -> str:
+        """
+        Submit a generation, once. **This costs money**, and is never repeated here.
+
+        :param request: a request from :func:`~veo_provider.api.request.parse_request`.
+        :returns: the generation id.
+        :raises VeoUnknownSubmitError: the request was sent and no verdict came back: it may be billed.
+        :raises VeoError: it was not accepted; the class says why.
+        """
+        sent_at = time.time()
+        answer = self._send(submit_call(request.wire(self.connection.last_frame_field)))
+        submitted = answer if isinstance(answer, Problem) else read_submit(answer)
+        if isinstance(submitted, str):
+            return submitted
+        if submitted.accepted is Accepted.NO:
+            raise error_for(submitted)
+        raise unknown_submit(submitted, request.model, self.connection.base_url, sent_at)
+
+    def poll(self, generation_id: str) -> Seen:
+        """
+        Ask for a generation.
+
+        :param generation_id: the gateway's id.
+        :returns: what the gateway says of it, or the problem in asking; nothing is raised for either.
+        """
+        answer = self._send(poll_call(generation_id))
+        return answer if isinstance(answer, Problem) else read_generation(answer, generation_id)
+
+    def get_generation(self, generation_id: str) -> Generation:
+        """
+        Ask for a generation.
+
+        :param generation_id: the gateway's id.
+        :returns: what the gateway says of it. A generation that failed is returned, not raised.
+        :raises VeoError: the gateway couldn't be asked, or doesn't know the id.
+        """
+        return _generation(generation_id, self.poll(generation_id))
+
+    def get_finished(self, generation_id: str) -> Generation:
+        """
+        Ask for a generation that has at least one video.
+
+        :param generation_id: the gateway's id.
+        :raises VeoNotReadyError: it has none yet.
+        :raises VeoError: it never will, or the gateway couldn't be asked.
+        """
+        generation = self.get_generation(generation_id)
+        if generation.problem is not None:
+            raise error_for(generation.problem, generation_id)
+        if not generation.videos:
+            raise VeoNotReadyError(
+                f"The generation is {generation.status or 'waiting'!r} and has no video yet: wait for it with "
+                "VeoGenerateOperator or VeoGenerationSensor before it is stored",
+                generation_id=generation_id,
+            )
+        return generation
+
+    def open_video(self, generation_id: str, index: int = 0, *, max_bytes: int = MAX_VIDEO_BYTES) -> VideoStream:
+        """
+        Open one video of a finished generation as a binary stream, in memory that doesn't grow with it.
+
+        A link that has died is asked for again, once. Reading to the end without an exception means that the
+        video is whole.
+
+        :param generation_id: the gateway's id.
+        :param index: which of its videos, from 0.
+        :param max_bytes: a larger video is refused.
+        :raises VeoResultGoneError: the video can't be had any more.
+        :raises VeoError: anything else that prevents reading it.
+        """
+        try:
+            try:
+                return self._open(generation_id, index, max_bytes)
+            except VeoResultGoneError:
+                self.log.info("The link of generation %s has died; asking for a fresh one", generation_id)
+            return self._open(generation_id, index, max_bytes)
+        except ResultProblem as error:
+            raise error_for(error.problem, generation_id) from None
+        except VeoError as error:
+            raise error.about(generation_id)
+
+    def wait(self, plan: WaitPlan) -> Outcome:
+        """Wait for a generation on this worker. The triggerer's twin is :meth:`VeoAsyncHook.wait`."""
+        flow, seen = waiting(plan, time.time, random.random), None
+        while True:
+            try:
+                step = flow.send(seen)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            seen = None
+            if isinstance(step, Sleep):
+                time.sleep(step.seconds)
+            elif isinstance(step, Ask):
+                seen = self.poll(plan.generation_id)
+            else:
+                _tell(self, step)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Check the base URL and the key with one call that costs nothing (``GET /v1/models``).
+
+        :returns: whether it works, and in words what is wrong or which models the key may use.
+        """
+        try:
+            answer = self._send(models_call())
+        except (VeoConfigurationError, AirflowNotFoundException) as error:
+            return False, str(error)
+        models = answer if isinstance(answer, Problem) else read_models(answer)
+        if isinstance(models, Problem):
+            return False, str(error_for(models))
+        veo = [model for model in models if model.startswith("veo")]
+        named = f"models: {', '.join(veo)}" if veo else "but it lists no veo model for this key"
+        return True, f"{self.connection.base_url} accepts the key; {named}"
+
+    def _open(self, generation_id: str, index: int, max_bytes: int) -> VideoStream:
+        videos = self.get_finished(generation_id).videos
+        if not 0 <= index < len(videos):
+            raise VeoValidationError(f"index {index}: the generation has {len(videos)} video(s), counted from 0")
+        video = videos[index]
+        if video.inline is not None:
+            return self._http.open_inline(poll_call(generation_id), video.inline, video.content_type, max_bytes)
+        return open_link(self._url(video), self._link_rules(), max_bytes=max_bytes)
+
+    def _url(self, video: Video) -> str:
+        return urljoin(f"{self.connection.base_url}/", video.url or "")
+
+    def _link_rules(self) -> LinkRules:
+        connection = self.connection
+        return LinkRules(
+            base_url=connection.base_url,
+            api_key=connection.api_key,
+            allowed_hosts=connection.allowed_result_hosts,
+            connect_timeout=connection.connect_timeout,
+            read_timeout=connection.read_timeout,
+            verify=connection.verify,
+            proxy_for=connection.proxy_for,
+        )
+
+    def _send(self, call: Call) -> Answer | Problem:
+        return self._http.send(call) if self.connection.api_key else _NO_KEY
+
+
+class VeoAsyncHook(BaseHook):
+    """
+    Ask the gateway from a trigger, on ``aiohttp``. It can't submit.
+
+    Use it with ``async with``, in one event loop.
+
+    :param veo_conn_id: the connection, of type ``veo``.
+    """
+
+    def __init__(self, veo_conn_id: str = VeoHook.default_conn_name) -> None:
+        super().__init__()
+        self.veo_conn_id = veo_conn_id
+        self._http: AsyncHttp | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def poll(self, generation_id: str) -> Seen:
+        """Ask for a generation; as :meth:`VeoHook.poll`."""
+        try:
+            if self._http is None:
+                found = await get_async_connection(self.veo_conn_id)
+                extra = await get_async_extra_dejson(found)
+                self._http = AsyncHttp(from_airflow(self.veo_conn_id, found, extra))
+        except VeoConfigurationError as error:
+            return Problem(error.reason, error.message)
+        except AirflowNotFoundException as error:
+            return Problem(Reason.CONFIGURATION, str(error))
+        except Exception as error:  # Airflow's API server may be restarting: the generation goes on meanwhile
+            words = f"The connection {self.veo_conn_id!r} couldn't be looked up: {type(error).__name__}"
+            return Problem(Reason.INTERNAL, words, transient=True)
+        if not self._http.connection.api_key:
+            return _NO_KEY
+        answer = await self._http.send(poll_call(generation_id))
+        return answer if isinstance(answer, Problem) else read_generation(answer, generation_id)
+
+    async def get_generation(self, generation_id: str) -> Generation:
+        """Ask for a generation; as :meth:`VeoHook.get_generation`."""
+        return _generation(generation_id, await self.poll(generation_id))
+
+    async def wait(self, plan: WaitPlan) -> Outcome:
+        """Wait for a generation without blocking the event loop; as :meth:`VeoHook.wait`."""
+        flow, seen = waiting(plan, time.time, random.random), None
+        while True:
+            try:
+                step = flow.send(seen)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            seen = None
+            if isinstance(step, Sleep):
+                await asyncio.sleep(step.seconds)
+            elif isinstance(step, Ask):
+                seen = await self.poll(plan.generation_id)
+            else:
+                _tell(self, step)
+
+
+def _generation(generation_id: str, seen: Seen) -> Generation:
+    if isinstance(seen, Problem):
+        raise error_for(seen, generation_id)
+    return seen
+
+
+def _tell(hook: BaseHook, step: Tell) -> None:
+    (hook.log.warning if step.warning else hook.log.info)("%s", step.message)

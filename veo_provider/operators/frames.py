@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""First and last frames that lie in the user's storage are read on the worker and sent inline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from veo_provider.api.images import (
+    MAX_IMAGE_BYTES,
+    ImageKind,
+    check_image_bytes,
+    image_kind,
+    inline_image,
+)
+from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest
+
+
+def read_frames(request: VeoRequest) -> VeoRequest:
+    """
+    Replace each frame that is a storage URI by its bytes.
+
+    :raises RequestError: naming every frame that can't be read or isn't a JPEG or PNG of at most 20 MB.
+    """
+    problems: list[str] = []
+    inlined: dict[str, Any] = {}
+    for field in IMAGE_FIELDS:
+        uri = getattr(request, field)
+        if not uri or image_kind(uri) is not ImageKind.STORAGE:
+            continue
+        try:
+            with ObjectStoragePath(uri).open("rb") as file:
+                data: bytes = file.read(MAX_IMAGE_BYTES + 1)
+        except Exception as error:  # each filesystem raises classes of its own
+            problems.append(f"{field}: {uri} can't be read: {type(error).__name__}: {error}")
+            continue
+        problems += check_image_bytes(field, data)
+        inlined[field] = inline_image(data)
+    if problems:
+        raise RequestError(problems)
+    return replace(request, **inlined) if inlined else request

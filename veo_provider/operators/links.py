@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Links from a task instance in Airflow's UI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class VeoConsoleLink(BaseOperatorLink):
+    """Leads to the gateway's console, where generations and their bills are listed."""
+
+    name = "Gateway console"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the gateway's address, which the task instance has noted in its XCom ``veo_generation``."""
+        facts = XCom.get_value(key="veo_generation", ti_key=ti_key)
+        return str(facts.get("base_url", "")) if isinstance(facts, dict) else ""

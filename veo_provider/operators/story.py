@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a task says of its generation: in the log, and as facts in the XCom ``veo_generation``."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from veo_provider.exceptions import VeoError, VeoProtocolError
+from veo_provider.triggers.veo import VeoGenerationTrigger
+
+if TYPE_CHECKING:
+    import logging
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from veo_provider.api.request import VeoRequest
+    from veo_provider.api.waiting import Outcome, WaitPlan
+    from veo_provider.hooks.connection import VeoConnection
+    from veo_provider.operators.veo import VeoGenerateOperator
+    from veo_provider.sensors.veo import VeoGenerationSensor
+
+GENERATION_XCOM = "veo_generation"
+
+DEFER_MARGIN = 180.0
+"""Seconds by which Airflow's own limit on a deferral comes behind ours: it would skip ``execute_complete``."""
+
+
+class Story:
+    """
+    Collects the facts of one try and tells them.
+
+    :param context: the task's context.
+    :param log: the task's logger.
+    """
+
+    def __init__(self, context: Context, log: logging.Logger | Any) -> None:
+        self.ti = context["ti"]
+        self.log = log
+        self.facts: dict[str, Any] = {}
+
+    @classmethod
+    def resumed(cls, context: Context, log: logging.Logger | Any) -> Self:
+        """Take the facts up that the same try pushed before it deferred."""
+        story = cls(context, log)
+        ti = story.ti
+        facts = ti.xcom_pull(task_ids=ti.task_id, key=GENERATION_XCOM, map_indexes=ti.map_index)
+        story.facts = dict(facts) if isinstance(facts, dict) else {}
+        return story
+
+    def asked(self, connection: VeoConnection, request: VeoRequest | None) -> None:
+        """Note where to and what is asked for."""
+        self.facts |= {"veo_conn_id": connection.conn_id, "base_url": connection.base_url}
+        if request is not None:
+            self.facts["request"] = request.summary()
+
+    def begin(self, generation_id: str, submitted_at: float | None) -> None:
+        """Note the generation id, as soon as there is one."""
+        self.facts |= {"generation_id": generation_id, "status": "submitted", "reason": None}
+        if submitted_at is None:
+            self.log.info("Taking up generation %s: nothing is submitted", generation_id)
+        else:
+            self.facts["submitted_at"] = _iso(submitted_at)
+            self.log.info("Submitted generation %s to %s", generation_id, self.facts.get("base_url"))
+
+    def expect(self, generation_id: str) -> None:
+        """Refuse the event of another generation."""
+        expected = self.facts.get("generation_id", generation_id)
+        if expected != generation_id:
+            raise VeoProtocolError(f"The event is of generation {generation_id}, not of {expected}")
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell how it went: the triggerer's own log may be lost."""
+        start = _epoch(self.facts.get("submitted_at"))
+        steps = [
+            f"{status or 'waiting'} {f'after {at - start:.0f} s' if start else f'at {_iso(at)}'}"
+            for status, at in outcome.history
+        ]
+        if steps:
+            self.log.info(
+                "Generation %s was seen as %s (%d polls)", outcome.generation_id, ", ".join(steps), outcome.polls
+            )
+        self.facts |= {
+            "generation_id": outcome.generation_id,
+            "status": outcome.status,
+            "reason": outcome.reason.value if outcome.reason else None,
+            "message": outcome.message,
+            "videos": outcome.videos,
+            "filtered": outcome.filtered,
+            "ended_at": _iso(time.time()),
+        }
+        if outcome.reason is None:
+            took = f" after {time.time() - start:.0f} s" if start else ""
+            say = self.log.warning if outcome.filtered else self.log.info
+            say("Generation %s is done%s: %s", outcome.generation_id, took, outcome.message)
+
+    def failed(self, error: VeoError) -> None:
+        """Note why there is no video."""
+        self.facts |= {
+            "generation_id": error.generation_id or self.facts.get("generation_id"),
+            "status": self.facts.get("status", "not submitted"),
+            "reason": error.reason.value,
+            "message": str(error),
+        }
+
+    def push(self) -> None:
+        """Push the facts."""
+        self.ti.xcom_push(key=GENERATION_XCOM, value=self.facts)
+
+
+def check_waiting(on_filtered: Any, **seconds: Any) -> list[str]:
+    """List what is wrong with the arguments for waiting; ``seconds`` by their names."""
+    problems = [
+        f"{name}: {value!r} is not a number of seconds above 0"
+        for name, value in seconds.items()
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf
+    ]
+    if on_filtered not in ("fail", "skip"):
+        problems.append(f"on_filtered: {on_filtered!r} is neither 'fail' nor 'skip'")
+    return problems
+
+
+def defer_for(operator: VeoGenerateOperator | VeoGenerationSensor, plan: WaitPlan) -> NoReturn:
+    """Hand the waiting over to the triggerer."""
+    operator.defer(
+        trigger=VeoGenerationTrigger(
+            generation_id=plan.generation_id,
+            veo_conn_id=operator.veo_conn_id,
+            deadline=plan.deadline,
+            poll_interval=plan.poll_interval,
+            first_poll_at=plan.first_poll_at,
+            submitted_at=plan.submitted_at,
+        ),
+        method_name="execute_complete",
+        timeout=timedelta(seconds=plan.deadline - time.time() + DEFER_MARGIN),
+    )
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
+
+
+def _epoch(iso: Any) -> float | None:
+    return datetime.fromisoformat(iso).timestamp() if isinstance(iso, str) else None

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Submit a generation, wait for it off the worker, and hand its id on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+
+from veo_provider.api.images import ImageKind, image_kind, shorten_image
+from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest, parse_request
+from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
+from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
+from veo_provider.operators.links import VeoConsoleLink
+from veo_provider.operators.story import Story, check_waiting, defer_for
+from veo_provider.triggers.event import from_payload
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+    from veo_provider.hooks.veo import VeoHook
+
+_REQUEST_FIELDS = (
+    "prompt",
+    "model",
+    "duration_seconds",
+    "aspect_ratio",
+    "resolution",
+    "sample_count",
+    "generate_audio",
+    "image",
+    "last_frame_image",
+    "person_generation",
+    "add_watermark",
+    "seed",
+    "extra_parameters",
+)
+
+
+class VeoGenerateOperator(BaseOperator):
+    """
+    Generate a video with one of Google's Veo models.
+
+    The task submits the request and, by default, defers: the triggerer polls, no worker slot waits. It returns
+    the generation id, from which a transfer operator stores the video, and pushes the XCom ``veo_generation``
+    with the facts (id, status, reason, the request) before it returns or raises.
+
+    A submit costs money and can't be taken back: a gateway of this family has no cancel and no idempotency
+    key. All arguments are checked, and every problem named in one error, before anything is sent.
+
+    Facts about fields come from Mixroute's documentation, limits from Google's; see the page "Gateway contract".
+
+    :param prompt: what the video shows (templated; the name of a ``.prompt`` file is read as a template).
+    :param model: the model's id (templated). Known are ``veo-3.0-fast-generate-001``,
+        ``veo-3.1-fast-generate-preview``, ``veo-3.0-generate-preview`` and ``veo-3.1-generate-preview``; another
+        id passes with a warning.
+    :param duration_seconds: 4, 6 or 8 seconds (templated).
+    :param aspect_ratio: ``16:9`` or ``9:16`` (templated).
+    :param resolution: ``720p`` or ``1080p`` (templated). Google documents 1080p for 8 seconds only.
+    :param sample_count: how many videos, 1 to 4 (templated). It multiplies the price.
+    :param generate_audio: whether the video has sound (templated); left out, the model decides. Fast models
+        always make sound.
+    :param image: the first frame (templated): an https URL, which the gateway fetches; a data URI; raw base64;
+        or a storage URI (``s3://``, ``gs://``, ``file://``, ...), which the worker reads. JPEG or PNG of at
+        most 20 MB. A bare path is refused.
+    :param last_frame_image: the last frame (templated), as ``image``. Only veo-3.1 models, only with ``image``.
+    :param person_generation: ``allow_adult``, ``dont_allow`` or ``allow_all`` (templated).
+    :param add_watermark: whether the gateway adds a watermark (templated).
+    :param seed: 0 to 4294967295 (templated).
+    :param extra_parameters: other fields of the gateway by their wire names, such as ``negativePrompt``
+        (templated). Not every gateway forwards them.
+    :param veo_conn_id: the connection, of type ``veo`` (templated).
+    :param deferrable: wait on the triggerer. ``False`` waits on the worker; nothing else changes.
+    :param wait_for_completion: ``False`` returns the id right after the submit, for
+        :class:`~veo_provider.sensors.veo.VeoGenerationSensor` to wait for.
+    :param poll_interval: seconds between two polls. The gateway refreshes a task about every 15 s.
+    :param timeout: seconds from the submit after which the task stops waiting and fails. The generation, and
+        its bill, go on.
+    :param on_filtered: what a refusal by a safety filter does: ``"fail"``, without a retry, or ``"skip"``.
+    :param generation_id: take up a generation that was already submitted elsewhere instead of submitting
+        (templated). The request fields are not sent then.
+    """
+
+    template_fields: Sequence[str] = (*_REQUEST_FIELDS, "generation_id", "veo_conn_id")
+    template_ext: Sequence[str] = (".prompt",)
+    template_fields_renderers = {"extra_parameters": "json"}  # noqa: RUF012
+    operator_extra_links = (VeoConsoleLink(),)
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        prompt: str | None = None,
+        model: str = "veo-3.1-fast-generate-preview",
+        duration_seconds: int | str = 8,
+        aspect_ratio: str = "16:9",
+        resolution: str = "720p",
+        sample_count: int | str = 1,
+        generate_audio: bool | str | None = None,
+        image: str | None = None,
+        last_frame_image: str | None = None,
+        person_generation: str | None = None,
+        add_watermark: bool | str | None = None,
+        seed: int | str | None = None,
+        extra_parameters: Mapping[str, Any] | str | None = None,
+        veo_conn_id: str = "veo_default",
+        deferrable: bool = True,
+        wait_for_completion: bool = True,
+        poll_interval: float = 5.0,
+        timeout: float = 1200.0,
+        on_filtered: str = "fail",
+        generation_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        problems = check_waiting(on_filtered, poll_interval=poll_interval, timeout=timeout)
+        if problems:
+            raise VeoValidationError("; ".join(problems))
+        self.prompt = prompt
+        self.model = model
+        self.duration_seconds = duration_seconds
+        self.aspect_ratio = aspect_ratio
+        self.resolution = resolution
+        self.sample_count = sample_count
+        self.generate_audio = generate_audio
+        self.image = image
+        self.last_frame_image = last_frame_image
+        self.person_generation = person_generation
+        self.add_watermark = add_watermark
+        self.seed = seed
+        self.extra_parameters = extra_parameters
+        self.veo_conn_id = veo_conn_id
+        self.deferrable = deferrable
+        self.wait_for_completion = wait_for_completion
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.on_filtered = on_filtered
+        self.generation_id = generation_id
+        # Inline images as they will be sent; the template fields hold what may be shown.
+        self._inline_images: dict[str, str] = {}
+        self._submitted: str | None = None
+
+    @cached_property
+    def hook(self) -> VeoHook:
+        """The hook, made when the task runs: parsing a DAG must stay cheap."""
+        from veo_provider.hooks.veo import VeoHook
+
+        return VeoHook(self.veo_conn_id)
+
+    def execute(self, context: Context) -> str:
+        """Submit, or take a generation up; then wait as asked."""
+        story = Story(context, self.log)
+        try:
+            plan = self._submit(story)
+            if not self.wait_for_completion:
+                self.log.info("Not waiting for generation %s: wait_for_completion=False", plan.generation_id)
+                story.push()
+                return plan.generation_id
+            # What is final already ends here: a very short deferral can make Airflow fail the try.
+            outcome = judge(plan.generation_id, self.hook.poll(plan.generation_id))
+            if outcome is None and self.deferrable:
+                story.push()
+                defer_for(self, plan)
+            return self._finish(story, outcome or self.hook.wait(plan))
+        except VeoError as error:
+            return self._fail(story, error)
+        finally:
+            self.hook.close()
+
+    def execute_complete(self, context: Context, event: Any = None) -> str:
+        """Turn the trigger's event into the task's result; the one ending of both modes."""
+        story = Story.resumed(context, self.log)
+        outcome = from_payload(event)
+        story.expect(outcome.generation_id)
+        try:
+            return self._finish(story, outcome)
+        except VeoError as error:
+            return self._fail(story, error)
+
+    def on_kill(self) -> None:
+        """Say that the generation goes on: this gateway can't cancel."""
+        if self._submitted:
+            self.log.warning(
+                "Generation %s goes on at the gateway and is billed; pass its id as generation_id to take it up again",
+                self._submitted,
+            )
+
+    def _submit(self, story: Story) -> WaitPlan:
+        """Submit the request, or adopt a generation; from here on its id is known."""
+        adopted = str(self.generation_id or "").strip()
+        request = None if adopted else self._request()
+        story.asked(self.hook.connection, request)
+        started = time.time()
+        self._submitted = adopted if request is None else self.hook.submit(request)
+        submitted_at = None if request is None else started
+        story.begin(self._submitted, submitted_at)
+        return WaitPlan(
+            generation_id=self._submitted,
+            deadline=started + self.timeout,
+            poll_interval=self.poll_interval,
+            first_poll_at=time.time() + FIRST_POLL_DELAY,
+            submitted_at=submitted_at,
+        )
+
+    def _request(self) -> VeoRequest:
+        from veo_provider.operators.frames import read_frames
+
+        values = {name: getattr(self, name) for name in _REQUEST_FIELDS} | self._inline_images
+        try:
+            request = read_frames(parse_request(values))
+        except RequestError as error:
+            raise VeoValidationError(str(error)) from None
+        for warning in request.warnings:
+            self.log.warning("%s", warning)
+        return request
+
+    def _finish(self, story: Story, outcome: Outcome) -> str:
+        story.end(outcome)
+        problem = outcome.problem
+        if problem is not None:
+            raise error_for(problem, outcome.generation_id)
+        story.push()
+        return outcome.generation_id
+
+    def _fail(self, story: Story, error: VeoError) -> str:
+        if self._submitted:
+            error.about(self._submitted)
+        story.failed(error)
+        story.push()
+        if isinstance(error, VeoContentPolicyError) and self.on_filtered == "skip":
+            raise AirflowSkipException(str(error)) from error
+        raise error
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Read files for ``prompt`` alone, and keep inline images out of the rendered view."""
+        names = list(template_fields)
+        prompt = [name for name in names if name == "prompt"]
+        super()._do_render_template_fields(parent, prompt, context, jinja_env, seen_oids)
+        extensions, self.template_ext = self.template_ext, ()
+        try:
+            rest = [name for name in names if name != "prompt"]
+            super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
+        finally:
+            self.template_ext = extensions
+        for name in IMAGE_FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, str) and image_kind(value) is ImageKind.INLINE:
+                self._inline_images[name] = value
+                setattr(self, name, shorten_image(value))

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wait for a generation that someone else submitted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from veo_provider.api.problem import Problem, Reason
+from veo_provider.api.waiting import FIRST_POLL_DELAY, NOT_FOUND_GRACE, Outcome, WaitPlan, judge
+from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
+from veo_provider.operators.links import VeoConsoleLink
+from veo_provider.operators.story import Story, check_waiting, defer_for
+from veo_provider.triggers.event import from_payload
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from veo_provider.hooks.veo import VeoHook
+
+
+class VeoGenerationSensor(BaseSensorOperator):
+    """
+    Wait until a generation that was submitted elsewhere has ended.
+
+    It succeeds when there is at least one video, and fails at once, without a retry, when there never will be
+    one. It returns the generation id and pushes the XCom ``veo_generation`` with the facts.
+
+    :param generation_id: the gateway's id (templated).
+    :param veo_conn_id: the connection, of type ``veo`` (templated).
+    :param deferrable: wait on the triggerer. ``False`` pokes on the worker, in the sensor's ``mode``.
+    :param on_filtered: what a refusal by a safety filter does: ``"fail"`` or ``"skip"``.
+    :param poke_interval: seconds between two polls.
+    :param timeout: seconds after which the sensor gives up with ``AirflowSensorTimeout``, which Airflow doesn't
+        retry. The generation goes on.
+    """
+
+    template_fields: Sequence[str] = ("generation_id", "veo_conn_id")
+    operator_extra_links = (VeoConsoleLink(),)
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        generation_id: str,
+        veo_conn_id: str = "veo_default",
+        deferrable: bool = True,
+        on_filtered: str = "fail",
+        poke_interval: timedelta | float = 5.0,
+        timeout: timedelta | float = 1200.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        problems = check_waiting(on_filtered, poke_interval=self.poke_interval, timeout=self.timeout)
+        if problems:
+            raise VeoValidationError("; ".join(problems))
+        self.generation_id = generation_id
+        self.veo_conn_id = veo_conn_id
+        self.deferrable = deferrable
+        self.on_filtered = on_filtered
+        self._not_found_until = time.monotonic() + NOT_FOUND_GRACE
+
+    @cached_property
+    def hook(self) -> VeoHook:
+        """The hook, made when the task runs: parsing a DAG must stay cheap."""
+        from veo_provider.hooks.veo import VeoHook
+
+        return VeoHook(self.veo_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Wait on the triggerer, or poke on this worker."""
+        if not str(self.generation_id or "").strip():
+            raise VeoValidationError("generation_id: missing; give the id that a submit returned")
+        try:
+            if not self.deferrable:
+                return super().execute(context)
+            outcome = self._look(context)
+            if outcome is None:
+                now = time.time()
+                defer_for(
+                    self,
+                    WaitPlan(
+                        generation_id=self.generation_id,
+                        deadline=now + self.timeout,
+                        poll_interval=self.poke_interval,
+                        first_poll_at=now + FIRST_POLL_DELAY,
+                        # Whoever submitted it may have done so a moment ago.
+                        submitted_at=now,
+                    ),
+                )
+            return self.generation_id
+        except VeoError as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
+        finally:
+            self.hook.close()
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Ask once; a problem that may pass is not an error."""
+        if self._look(context) is None:
+            return False
+        return PokeReturnValue(is_done=True, xcom_value=self.generation_id)
+
+    def execute_complete(self, context: Context, event: Any = None) -> str:
+        """Turn the trigger's event into the sensor's result."""
+        story = Story.resumed(context, self.log)
+        outcome = from_payload(event)
+        story.expect(outcome.generation_id)
+        self._end(story, outcome)
+        return outcome.generation_id
+
+    def _look(self, context: Context) -> Outcome | None:
+        story = Story(context, self.log)
+        story.asked(self.hook.connection, None)
+        story.facts["generation_id"] = self.generation_id
+        seen = self.hook.poll(self.generation_id)
+        outcome = judge(self.generation_id, seen)
+        if outcome is None and isinstance(seen, Problem):
+            if seen.reason is Reason.NOT_FOUND and time.monotonic() > self._not_found_until:
+                raise error_for(seen, self.generation_id)
+            self.log.warning("Asking for generation %s failed, waiting on: %s", self.generation_id, seen.message)
+        elif outcome is None and not isinstance(seen, Problem):
+            self.log.info("Generation %s is %s", self.generation_id, seen.status or "waiting")
+            story.facts["status"] = seen.status
+        story.push()
+        if outcome is not None:
+            self._end(story, outcome)
+        return outcome
+
+    def _end(self, story: Story, outcome: Outcome) -> None:
+        story.end(outcome)
+        problem = outcome.problem
+        story.push()
+        if problem is None:
+            return
+        error = error_for(problem, outcome.generation_id)
+        if problem.reason is Reason.DEADLINE:
+            raise AirflowSensorTimeout(str(error))
+        if isinstance(error, VeoContentPolicyError) and self.on_filtered == "skip":
+            raise AirflowSkipException(str(error)) from error
+        raise error
