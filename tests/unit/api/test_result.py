@@ -151,7 +151,7 @@ def test_an_error_page_is_recognisable_and_holds_no_signed_link(size: int) -> No
         stream(*pieces(page, [size]), content_type="text/html").read()
     message = str(caught.value)
     assert "'text/html'" in message
-    assert '<?xml version="1.0" <Error> [31mhttps://bucket.example/v/' in message.replace("?>", "")
+    assert "<Error> [31mhttps://bucket.example/v/" in message
     assert "secret" not in message
     assert message.isprintable()
     assert len(message) < 250

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensor, executed by hand against a simulated gateway over real sockets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+
+from tests.support.tasks import Task
+from veo_provider.exceptions import VeoContentPolicyError, VeoNotFoundError, VeoValidationError
+from veo_provider.operators.veo import VeoGenerateOperator
+from veo_provider.sensors import veo as module
+from veo_provider.sensors.veo import VeoGenerationSensor
+from veo_provider.simulator import Simulator
+from veo_provider.triggers.veo import VeoGenerationTrigger
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_POLL_DELAY", 0.0)
+    monkeypatch.setattr(module, "NOT_FOUND_GRACE", 0.0)
+
+
+def submit(prompt: str) -> str:
+    return VeoGenerateOperator(task_id="submit", prompt=prompt, wait_for_completion=False).execute(Task().context)
+
+
+def sensor(generation_id: str, **arguments: Any) -> VeoGenerationSensor:
+    defaults: dict[str, Any] = {"task_id": "generate", "poke_interval": 0.1, "timeout": 20}
+    return VeoGenerationSensor(generation_id=generation_id, **defaults | arguments)
+
+
+async def complete(task: VeoGenerationSensor, ti: Task, mode: str) -> Any:
+    task.deferrable = mode == "deferred"
+    try:
+        return task.execute(ti.context)
+    except TaskDeferred as deferred:
+        _, kwargs = deferred.trigger.serialize()
+        trigger = VeoGenerationTrigger(**json.loads(json.dumps(kwargs)))
+        [event] = [event.payload async for event in trigger.run()]
+        method = str(deferred.method_name)
+    # As Airflow resumes it, which is where soft_fail is looked at.
+    return task.resume_execution(method, {"event": event}, ti.context)
+
+
+both = pytest.mark.parametrize("mode", ["deferred", "poke"])
+
+
+@both
+async def test_it_waits_and_returns_the_id(mode: str, gateway: Simulator) -> None:
+    generation_id = submit("A cat sim:seconds=0.5")
+    ti = Task()
+    assert await complete(sensor(generation_id), ti, mode) == generation_id
+    assert ti.xcoms["veo_generation"]["status"] == "succeeded"
+    assert gateway.ledger()["totals"]["submits"] == 1
+
+
+@both
+async def test_what_has_ended_ends_at_once(mode: str, gateway: Simulator) -> None:
+    generation_id = submit("A cat sim:seconds=0")
+    assert sensor(generation_id, deferrable=mode == "deferred").execute(Task().context) == generation_id
+
+
+@both
+async def test_a_failure(mode: str, gateway: Simulator) -> None:
+    with pytest.raises(VeoContentPolicyError):
+        await complete(sensor(submit("A cat sim:filtered")), Task(), mode)
+
+
+@both
+async def test_a_filtered_one_may_skip(mode: str, gateway: Simulator) -> None:
+    with pytest.raises(AirflowSkipException):
+        await complete(sensor(submit("A cat sim:filtered"), on_filtered="skip"), Task(), mode)
+
+
+@both
+@pytest.mark.parametrize("prompt", ["A cat sim:filtered sim:seconds=0", "A cat sim:filtered", "A cat sim:never"])
+async def test_soft_fail_skips(prompt: str, mode: str, gateway: Simulator) -> None:
+    with pytest.raises(AirflowSkipException):
+        await complete(sensor(submit(prompt), soft_fail=True, timeout=1), Task(), mode)
+
+
+@both
+async def test_the_timeout_is_a_sensors(mode: str, gateway: Simulator) -> None:
+    with pytest.raises(AirflowSensorTimeout):
+        await complete(sensor(submit("A cat sim:never"), timeout=0.5), Task(), mode)
+
+
+@both
+async def test_an_unknown_id(mode: str, gateway: Simulator) -> None:
+    with pytest.raises(VeoNotFoundError, match="nowhere"):
+        await complete(sensor("nowhere"), Task(), mode)
+
+
+@both
+async def test_an_unknown_id_has_a_grace(mode: str, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NOT_FOUND_GRACE", 60.0)
+    # The task before may have submitted it a moment ago, and the gateway's database may lag.
+    generation_id = submit("A cat sim:seconds=0")
+    gateway.inject({"on": "poll", "kind": "status", "status": 400, "body": {"code": "task_not_exist"}, "times": 2})
+    assert await complete(sensor(generation_id), Task(), mode) == generation_id
+
+
+@both
+async def test_transient_problems_are_waited_through(mode: str, gateway: Simulator) -> None:
+    generation_id = submit("A cat sim:seconds=0.2")
+    gateway.inject({"on": "poll", "kind": "status", "status": 503, "times": 2})
+    assert await complete(sensor(generation_id), Task(), mode) == generation_id
+
+
+def test_reschedule_mode_pokes(gateway: Simulator) -> None:
+    task = sensor(submit("A cat sim:never"), mode="reschedule", deferrable=False)
+    assert not task.poke(Task().context)
+
+
+@pytest.mark.parametrize("given", ["", None, "  "])
+def test_no_id(given: Any) -> None:
+    with pytest.raises(VeoValidationError, match="generation_id"):
+        sensor(given).execute(Task().context)
+
+
+@pytest.mark.parametrize("arguments", [{"poke_interval": 0}, {"on_filtered": "x"}])
+def test_a_wrong_setting_fails_when_the_dag_is_read(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        sensor("g", **arguments)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What storing a video is, whatever the store: find out what is there, write, check, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import Asset, BaseOperator
+
+from veo_provider.api.result import ResultProblem
+from veo_provider.exceptions import (
+    VeoError,
+    VeoNotFoundError,
+    VeoPermanentError,
+    VeoResultGoneError,
+    VeoValidationError,
+    error_for,
+)
+from veo_provider.transfers.lineage import (
+    FOLDER,
+    XCOM_VIDEOS,
+    add_events,
+    add_hook_lineage,
+    asset_for,
+    check_asset,
+    open_lineage,
+)
+from veo_provider.transfers.stored import Destination, Found, Marks, StoredVideo, media_type, name_for
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from veo_provider.hooks.veo import VeoHook
+
+MAX_BYTES = 2 * 1024**3
+
+
+class VeoTransferOperator(BaseOperator):
+    """
+    Store the videos of a finished generation; its subclasses know the stores.
+
+    :param generation_id: the generation (templated).
+    :param veo_conn_id: the connection, of type ``veo`` (templated).
+    :param max_bytes: a larger video is refused.
+    :param asset: what the events of an alias are about: ``"folder"``, ``"object"``, a URI (templated) or an asset.
+    """
+
+    template_fields: Sequence[str] = ("generation_id", "veo_conn_id", "asset")
+    ui_color = "#e6f4ea"
+
+    overwrite_argument: str
+    """The argument that allows another object to be replaced."""
+
+    def __init__(
+        self,
+        *,
+        generation_id: str,
+        veo_conn_id: str = "veo_default",
+        max_bytes: int = MAX_BYTES,
+        asset: str | Asset = FOLDER,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.generation_id = generation_id
+        self.veo_conn_id = veo_conn_id
+        self.max_bytes = max_bytes
+        self.asset = asset
+        self._videos: list[StoredVideo] = []
+
+    @cached_property
+    def hook(self) -> VeoHook:
+        """The hook to the gateway."""
+        from veo_provider.hooks.veo import VeoHook
+
+        return VeoHook(self.veo_conn_id)
+
+    def execute(self, context: Context) -> list[str]:
+        """Store the videos; return their URIs."""
+        problems = [*self._problems(), *self.destination_problems()]
+        if problems:
+            raise VeoValidationError("; ".join(problems))
+        self.generation_id = self.generation_id.strip()
+        self._videos = self._store_all(self.destination(), context)
+        context["ti"].xcom_push(key=XCOM_VIDEOS, value=[video.as_dict() for video in self._videos])
+        add_events(context, self.outlets, self._videos, self.asset)
+        return [video.uri for video in self._videos]
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Name the stored objects, which are known only now."""
+        return open_lineage(self._videos)
+
+    def destination_problems(self) -> list[str]:
+        """Return what is wrong with the arguments that say where to."""
+        raise NotImplementedError
+
+    def destination(self) -> Destination:
+        """Return the store."""
+        raise NotImplementedError
+
+    @property
+    def pattern(self) -> str:
+        """The name of a video, before its index is put in."""
+        raise NotImplementedError
+
+    def _problems(self) -> list[str]:
+        problems = check_asset(self.asset)
+        given: Any = self.generation_id
+        if isinstance(given, (list, tuple)):
+            problems.append(f"generation_id takes one id, not a list of {len(given)}: expand the task over the list")
+        elif not isinstance(given, str) or given.strip() in ("", "None"):
+            problems.append(
+                f"generation_id is {given!r}: give the id that a VeoGenerateOperator returned, such as "
+                "generate.output; that task may have been skipped, or its XComs cleared"
+            )
+        limit: Any = self.max_bytes
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            problems.append(f"max_bytes must be a whole number of bytes above 0, not {limit!r}")
+        return problems
+
+    def _store_all(self, destination: Destination, context: Context) -> list[StoredVideo]:
+        count = self._count(destination)
+        names = [name_for(self.pattern, index, count) for index in range(count)]
+        marks = [self._marks(context, index, count) for index in range(count)]
+        found = [destination.find(name) for name in names]
+        # Everything that could refuse, before the first byte is written.
+        refusals = [
+            self._refusal(destination.uri(name), there)
+            for name, mark, there in zip(names, marks, found, strict=True)
+            if there and not self.overwrites and not mark.same_video(there.marks) and not mark.same_task(there.marks)
+        ]
+        if refusals:
+            raise VeoPermanentError("; ".join(refusals), generation_id=self.generation_id)
+        for name in names:
+            asset_for(self.asset, destination.uri(name))
+        return [
+            self._known(destination, name, mark, there)
+            if there and there.size and mark.same_video(there.marks)
+            else self._store(destination, name, mark)
+            for name, mark, there in zip(names, marks, found, strict=True)
+        ]
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether another object may be replaced."""
+        return bool(getattr(self, self.overwrite_argument))
+
+    def _count(self, destination: Destination) -> int:
+        try:
+            return len(self.hook.get_finished(self.generation_id).videos)
+        except (VeoResultGoneError, VeoNotFoundError):
+            # The gateway forgets; what an earlier try stored is still there.
+            for name in {name_for(self.pattern, 0, count) for count in (1, 2)}:
+                there = destination.find(name)
+                if there and there.marks and there.marks.generation_id == self.generation_id:
+                    self.log.info("The gateway no longer has generation %s; it was stored", self.generation_id)
+                    return there.marks.count
+            raise
+
+    def _marks(self, context: Context, index: int, count: int) -> Marks:
+        ti = context["ti"]
+        map_index = getattr(ti, "map_index", None)
+        return Marks(
+            generation_id=self.generation_id,
+            index=index,
+            count=count,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=-1 if map_index is None else map_index,
+        )
+
+    def _refusal(self, uri: str, there: Found) -> str:
+        whose = "something that isn't a video of this provider"
+        if there.marks:
+            mark = there.marks
+            mapped = f", map index {mark.map_index}" if mark.map_index >= 0 else ""
+            whose = (
+                f"video {mark.index} of generation {mark.generation_id}, stored by {mark.dag_id}.{mark.task_id} "
+                f"in {mark.run_id}{mapped}"
+            )
+        return (
+            f"{uri} holds {whose}. Choose a name that every run and every map index has for itself (with "
+            "{{ run_id }} or {{ ti.map_index }}), remove what is there, or allow it to be replaced with "
+            f"{self.overwrite_argument}=True"
+        )
+
+    def _known(self, destination: Destination, name: str, mark: Marks, there: Found) -> StoredVideo:
+        uri = destination.uri(name)
+        sha256 = there.sha256 or destination.sha256(name)
+        self.log.info("Video %d of generation %s is already at %s", mark.index, mark.generation_id, uri)
+        add_hook_lineage(self, uri)
+        return StoredVideo(uri, mark.index, there.size, sha256, there.content_type, mark.generation_id)
+
+    def _store(self, destination: Destination, name: str, mark: Marks) -> StoredVideo:
+        started = time.monotonic()
+        with (
+            _naming(mark.generation_id),
+            self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes) as stream,
+        ):
+            destination.write(name, stream, mark)
+            video = StoredVideo(
+                destination.uri(name),
+                mark.index,
+                stream.size,
+                stream.sha256,
+                media_type(stream),
+                mark.generation_id,
+            )
+        self.log.info(
+            "Stored video %d of generation %s at %s: %d bytes, sha256 %s..., %.1f s",
+            mark.index,
+            mark.generation_id,
+            video.uri,
+            video.size,
+            video.sha256[:12],
+            time.monotonic() - started,
+        )
+        return video
+
+
+@contextmanager
+def _naming(generation_id: str) -> Iterator[None]:
+    """Turn what a stream raises into our exceptions, which name the generation."""
+    try:
+        yield
+    except ResultProblem as error:
+        raise error_for(error.problem, generation_id) from None
+    except VeoError as error:
+        error.about(generation_id)
+        raise

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""S3 as a destination, by the amazon provider's hook."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from veo_provider.exceptions import VeoPermanentError, VeoTransientError
+from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, media_type
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from veo_provider.api.result import VideoStream
+
+MARK_PREFIX = "veo-"
+METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+# What a request that reads an object needs of the arguments it was written with.
+_READ_ARGS = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5", "RequestPayer", "ExpectedBucketOwner")
+_SAFE = string.ascii_letters + string.digits + "".join(sorted(set(string.punctuation) - {"%"}))
+
+
+class S3Destination:
+    """
+    One bucket; names are keys.
+
+    A write is all or nothing: boto3 completes an upload only after the stream has ended, and the stream ends
+    without an exception only if the video is whole. Looking and writing are two steps: of two tasks that write
+    to one key at the same moment the later one wins.
+
+    :param hook_arguments: how to make the hook: ``aws_conn_id``, ``verify``.
+    :param bucket: name of the bucket.
+    :param encrypt: as in :class:`~airflow.providers.amazon.aws.hooks.s3.S3Hook`.
+    :param acl_policy: likewise.
+    :param extra_args: likewise.
+    :param metadata: user metadata for every object.
+    :param overwrites: whether anything that is there may be replaced.
+    """
+
+    def __init__(
+        self,
+        hook_arguments: Mapping[str, Any],
+        bucket: str,
+        *,
+        encrypt: bool,
+        acl_policy: str | None,
+        extra_args: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        overwrites: bool,
+    ) -> None:
+        self._hook_arguments = hook_arguments
+        self._bucket = bucket
+        self._encrypt = encrypt
+        self._acl_policy = acl_policy
+        self._extra_args = dict(extra_args)
+        self._metadata = metadata
+        self._overwrites = overwrites
+
+    def uri(self, name: str) -> str:
+        """Return ``s3://bucket/key``."""
+        return f"s3://{self._bucket}/{name}"
+
+    def find(self, name: str) -> Found | None:
+        """Ask for an object's head."""
+        from botocore.exceptions import ClientError
+
+        try:
+            head = self._client.head_object(Bucket=self._bucket, Key=name, **self._read_args)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if status == 404 or (status == 403 and self._overwrites):
+                return None
+            if status == 403:
+                raise VeoPermanentError(
+                    f"S3 doesn't tell whether {self.uri(name)} exists (403). The AWS connection needs s3:GetObject on "
+                    "it, and s3:ListBucket on the bucket, without which what is missing is forbidden too"
+                ) from error
+            raise
+        marks = {
+            key.removeprefix(MARK_PREFIX).replace("-", "_"): unquote(value)
+            for key, value in head.get("Metadata", {}).items()
+            if key.startswith(MARK_PREFIX)
+        }
+        return Found(head["ContentLength"], Marks.read(marks), head.get("ContentType", ""))
+
+    def sha256(self, name: str) -> str:
+        """Read an object for its hash: S3's own checksum of a multipart upload is one of the parts' checksums."""
+        digest = hashlib.sha256()
+        body = self._client.get_object(Bucket=self._bucket, Key=name, **self._read_args)["Body"]
+        for chunk in body.iter_chunks(CHUNK):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def write(self, name: str, stream: VideoStream, marks: Marks) -> None:
+        """Upload a stream, and check what S3 then has."""
+        content = {"ContentType": media_type(stream)}
+        metadata = {key: _ascii(value) for key, value in self._metadata.items()}
+        metadata |= {f"{MARK_PREFIX}{key}".replace("_", "-"): _ascii(value) for key, value in marks.as_dict().items()}
+        hook = self._hook(
+            # One part at a time in this thread: threads would hold ten parts, and read on after a timeout.
+            transfer_config_args={"use_threads": False, "multipart_chunksize": PART, "multipart_threshold": PART},
+            extra_args={**content, **self._extra_args, "Metadata": metadata},
+        )
+        hook.load_file_obj(
+            stream,
+            name,
+            self._bucket,
+            # find() was asked before; the hook would only ask again.
+            replace=True,
+            encrypt=self._encrypt,
+            acl_policy=self._acl_policy,
+        )
+        self._check(name, stream.size, marks)
+
+    def _check(self, name: str, size: int, marks: Marks) -> None:
+        there = self.find(name)
+        if there and there.marks == marks and there.size == size:
+            return
+        if there and there.marks == marks:
+            # Ours and not whole: a later try would take it for the video.
+            self._client.delete_object(Bucket=self._bucket, Key=name)
+        held = f"{there.size} bytes" if there else "nothing that can be read"
+        raise VeoTransientError(
+            f"{self.uri(name)} holds {held} right after {size} bytes were stored there: another task may write to "
+            "the same key, or the AWS connection lacks s3:GetObject"
+        )
+
+    def _hook(self, **arguments: Any) -> S3Hook:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        return S3Hook(**self._hook_arguments, **arguments)
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._hook().get_conn()
+
+    @property
+    def _read_args(self) -> dict[str, Any]:
+        return {name: self._extra_args[name] for name in _READ_ARGS if name in self._extra_args}
+
+
+def _ascii(value: Any) -> str:
+    """Percent-encode what a header can't hold, or what S3's signatures would change."""
+    text = str(value)
+    return quote(text, safe=_SAFE + " " if text == " ".join(text.split()) else _SAFE)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Store a finished generation in any store that Airflow's ObjectStoragePath knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from veo_provider.transfers.base import VeoTransferOperator
+from veo_provider.transfers.object_storage import LOCAL, ObjectStorageDestination
+
+
+class VeoToObjectStorageOperator(VeoTransferOperator):
+    """
+    Store the videos of a finished generation under a URI: ``file://``, ``gs://``, ``abfs://``, ``s3://``, ...
+
+    The bytes are streamed. Local files are written beside their place, synchronised with the disk and renamed;
+    on S3 and GCS the upload is completed at the end; elsewhere a file is written under another name and moved.
+    A failure leaves no part of a video behind, and what was there before survives it. Missing folders are made.
+
+    Beside each video lies ``<name>.veo.json`` with its facts. A retry that finds the same video there (generation,
+    index and size) succeeds without storing it again. Another object under that name is an error unless
+    ``overwrite=True``, except one that the same task of the same run stored: after a clear there may be a new video.
+    Looking and writing are two steps, so two tasks must not write to one name at the same time.
+
+    Returns the list of URIs and pushes the XCom ``veo_videos``: a list of ``uri``, ``index``, ``size`` (bytes),
+    ``sha256``, ``content_type`` and ``generation_id``. Each of these is an event of every
+    :class:`~airflow.sdk.AssetAlias` among the outlets; an :class:`~airflow.sdk.Asset` there gets the list under
+    ``veo_videos`` in its event's extra. URIs hold no connection id.
+
+    :param generation_id: the id that :class:`~veo_provider.operators.veo.VeoGenerateOperator` returned (templated).
+        The generation must be finished.
+    :param dst: where the video goes: a URI, or an :class:`~airflow.sdk.ObjectStoragePath` (templated). If the
+        generation has several videos, ``{index}`` in it is replaced by 0, 1, ...; without it the name gets ``-0``,
+        ``-1``, ... before its suffix. A local path must be absolute, and is the worker's own.
+    :param dst_conn_id: Airflow's connection to the store (templated); default: the one in ``dst``
+        (``s3://conn_id@bucket/key``), if any.
+    :param overwrite: whether any other object under that name may be replaced. Default: no.
+    :param veo_conn_id: the connection to the gateway, of type ``veo`` (templated).
+    :param max_bytes: a larger video is refused; default 2 GiB.
+    :param asset: what an alias's events are about: ``"folder"`` (the default), the folder that holds the object,
+        so that Airflow's table of assets doesn't grow by a row a video; ``"object"``, the object itself; any other
+        URI (templated), such as the fixed part of a dated name; or an :class:`~airflow.sdk.Asset`. The events'
+        extra holds the exact URI in any case.
+    """
+
+    template_fields: Sequence[str] = (*VeoTransferOperator.template_fields, "dst", "dst_conn_id")
+    overwrite_argument = "overwrite"
+
+    def __init__(
+        self,
+        *,
+        generation_id: str,
+        dst: str | ObjectStoragePath,
+        dst_conn_id: str | None = None,
+        overwrite: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(generation_id=generation_id, **kwargs)
+        self.dst = dst
+        self.dst_conn_id = dst_conn_id
+        self.overwrite = overwrite
+
+    @property
+    def pattern(self) -> str:
+        """The URI, which may hold a connection id."""
+        return str(self.dst)
+
+    def destination(self) -> ObjectStorageDestination:
+        """Return the store."""
+        return ObjectStorageDestination(self.dst_conn_id)
+
+    def destination_problems(self) -> list[str]:
+        """Return what is wrong with ``dst``."""
+        dst: Any = self.dst
+        if not isinstance(dst, (str, ObjectStoragePath)) or not str(dst).strip():
+            return [f"dst must be a URI such as file:///data/videos/clip.mp4, not {dst!r}"]
+        if str(dst).endswith("/"):
+            return [f"dst must name an object, such as {dst}clip.mp4, not a folder"]
+        parts = urlsplit(str(dst))
+        host = parts.netloc.rpartition("@")[2]
+        if parts.scheme in LOCAL and (host or not parts.path.startswith("/")):
+            return [f"dst must be absolute, such as file:///data/videos/clip.mp4, not {dst!r}"]
+        try:
+            _ = ObjectStoragePath(dst, conn_id=self.dst_conn_id).fs
+        except (ImportError, ValueError) as error:
+            return [f"dst: nothing installed here writes {parts.scheme}:// ({error})"]
+        return []
