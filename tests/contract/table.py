@@ -42,7 +42,7 @@ class Poll:
 
 
 def ok(body: Any) -> Reply:
-    return Reply(200, body if isinstance(body, bytes) else body)
+    return Reply(200, body)
 
 
 def error(status: int, code: str = "", message: str = "m", headers: dict[str, str] | None = None) -> Reply:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from veo_provider.api.error_body import parse_json
 from veo_provider.api.images import check_image, shorten_image
 from veo_provider.api.models import MODELS
 
@@ -239,10 +240,7 @@ class _Parser:
         name, words = "extra_parameters", "an object of wire names and JSON values"
         value = self._get(name, words, required=False)
         if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                pass
+            value = parse_json(value) or value
         if value is None:
             return {}
         try:

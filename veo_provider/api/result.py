@@ -82,7 +82,7 @@ class VideoStream(io.RawIOBase):
     Reading to the end without an exception means that the video is whole: its first box is an MP4's, and it
     has as many bytes as were announced. An error is raised again by every later read. Use it with ``with``.
 
-    :param chunks: the bytes; it may raise :class:`ResultProblem`.
+    :param chunks: the bytes; reading them may raise :class:`ResultProblem`.
     :param content_type: media type, as the source calls it.
     :param max_bytes: a larger video is refused.
     :param close: releases the source.
@@ -112,6 +112,11 @@ class VideoStream(io.RawIOBase):
         self._chunks = self._checked(chunks)
         self._ready = memoryview(b"")
         self._failure: Exception | None = None
+        try:
+            self._check_limit(size_hint or 0)
+        except ResultProblem as problem:
+            self.close()
+            raise error(problem.problem) from None
 
     @property
     def sha256(self) -> str:
@@ -176,7 +181,6 @@ class VideoStream(io.RawIOBase):
 
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         head: bytes | None = b""
-        self._check_limit(self.size_hint or 0)
         for chunk in chunks:
             self.size += len(chunk)
             self._check_limit(self.size)

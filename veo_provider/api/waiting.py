@@ -201,9 +201,9 @@ class _Record:
 
     def given_up(self, seen: Seen, now: float) -> Outcome | None:
         plan = self.plan
-        if isinstance(seen, Problem) and seen.reason is Reason.NOT_FOUND:
-            if plan.submitted_at is None or now > plan.submitted_at + NOT_FOUND_GRACE:
-                return _given_up(plan.generation_id, seen)
+        young = plan.submitted_at is not None and now <= plan.submitted_at + NOT_FOUND_GRACE
+        if isinstance(seen, Problem) and seen.reason is Reason.NOT_FOUND and not young:
+            return _given_up(plan.generation_id, seen)
         if self.late_urls > LATE_URL_POLLS:
             return Outcome(
                 plan.generation_id,

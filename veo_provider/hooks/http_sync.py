@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import requests
@@ -63,7 +63,14 @@ class SyncHttp:
         with self._new_session() as session:
             return self._send(call, session)
 
-    def open_inline(self, call: Call, number: int, content_type: str, max_bytes: int) -> VideoStream:
+    def open_inline(
+        self,
+        call: Call,
+        number: int,
+        content_type: str,
+        max_bytes: int,
+        error: Callable[[Problem], Exception],
+    ) -> VideoStream:
         """
         Open a video that is inside an answer, decoded as it arrives.
 
@@ -71,22 +78,24 @@ class SyncHttp:
         :param number: which of the answer's payloads it is.
         :param content_type: its media type.
         :param max_bytes: no more than so many bytes are read.
+        :param error: makes the exception to raise of a problem, now or while the stream is read.
         """
         session = self._kept_alive()
         try:
             response = self._request(call, session, None)
-        except NETWORK_ERRORS as error:
-            raise ResultProblem(self._unanswered(call, error, False)) from None
+        except NETWORK_ERRORS as lost:
+            raise error(self._unanswered(call, lost, False)) from None
         if response.status_code != 200:
             with response:
                 reader = AnswerReader(response.status_code, response.headers)
                 self._read_into(reader, response)
-            raise ResultProblem(problem_of(call.kind, reader.answer(time.time())))
+            raise error(problem_of(call.kind, reader.answer(time.time())))
         return VideoStream(
             decode_base64(self._payload(call, response, number)),
             content_type=content_type,
             max_bytes=max_bytes,
             close=response.close,
+            error=error,
         )
 
     def _send(self, call: Call, session: requests.Session) -> Answer | Problem:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
@@ -17,11 +17,9 @@ from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_
 from veo_provider.api.generation import Generation, Video, read_generation, read_submit
 from veo_provider.api.models import read_models
 from veo_provider.api.problem import Accepted, Problem, Reason
-from veo_provider.api.result import ResultProblem
 from veo_provider.api.waiting import Ask, Outcome, Seen, Sleep, Tell, WaitPlan, waiting
 from veo_provider.exceptions import (
     VeoConfigurationError,
-    VeoError,
     VeoNotReadyError,
     VeoResultGoneError,
     VeoValidationError,
@@ -155,15 +153,10 @@ class VeoHook(BaseHook):
         :raises VeoError: anything else that prevents reading it.
         """
         try:
-            try:
-                return self._open(generation_id, index, max_bytes)
-            except VeoResultGoneError:
-                self.log.info("The link of generation %s has died; asking for a fresh one", generation_id)
             return self._open(generation_id, index, max_bytes)
-        except ResultProblem as error:
-            raise error_for(error.problem, generation_id) from None
-        except VeoError as error:
-            raise error.about(generation_id)
+        except VeoResultGoneError:
+            self.log.info("The link of generation %s has died; asking for a fresh one", generation_id)
+        return self._open(generation_id, index, max_bytes)
 
     def wait(self, plan: WaitPlan) -> Outcome:
         """Wait for a generation on this worker. The triggerer's twin is :meth:`VeoAsyncHook.wait`."""
@@ -202,11 +195,16 @@ class VeoHook(BaseHook):
     def _open(self, generation_id: str, index: int, max_bytes: int) -> VideoStream:
         videos = self.get_finished(generation_id).videos
         if not 0 <= index < len(videos):
-            raise VeoValidationError(f"index {index}: the generation has {len(videos)} video(s), counted from 0")
+            raise VeoValidationError(
+                f"index {index}: the generation has {len(videos)} video(s), counted from 0",
+                generation_id=generation_id,
+            )
         video = videos[index]
+        error = partial(error_for, generation_id=generation_id)
         if video.inline is not None:
-            return self._http.open_inline(poll_call(generation_id), video.inline, video.content_type, max_bytes)
-        return open_link(self._url(video), self._link_rules(), max_bytes=max_bytes)
+            call = poll_call(generation_id)
+            return self._http.open_inline(call, video.inline, video.content_type, max_bytes, error)
+        return open_link(self._url(video), self._link_rules(), max_bytes=max_bytes, error=error)
 
     def _url(self, video: Video) -> str:
         return urljoin(f"{self.connection.base_url}/", video.url or "")
@@ -259,7 +257,7 @@ class VeoAsyncHook(BaseHook):
             return Problem(error.reason, error.message)
         except AirflowNotFoundException as error:
             return Problem(Reason.CONFIGURATION, str(error))
-        except Exception as error:  # Airflow's API server may be restarting: the generation goes on meanwhile
+        except Exception as error:  # noqa: BLE001 - Airflow's API server may be restarting: the generation goes on meanwhile
             words = f"The connection {self.veo_conn_id!r} couldn't be looked up: {type(error).__name__}"
             return Problem(Reason.INTERNAL, words, transient=True)
         if not self._http.connection.api_key:

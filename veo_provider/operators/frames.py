@@ -33,7 +33,7 @@ def read_frames(request: VeoRequest) -> VeoRequest:
         try:
             with ObjectStoragePath(uri).open("rb") as file:
                 data: bytes = file.read(MAX_IMAGE_BYTES + 1)
-        except Exception as error:  # each filesystem raises classes of its own
+        except Exception as error:  # noqa: BLE001 - each filesystem raises classes of its own
             problems.append(f"{field}: {uri} can't be read: {type(error).__name__}: {error}")
             continue
         problems += check_image_bytes(field, data)

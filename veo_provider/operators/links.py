@@ -17,7 +17,7 @@ class VeoConsoleLink(BaseOperatorLink):
 
     name = "Gateway console"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the gateway's address, which the task instance has noted in its XCom ``veo_generation``."""
         facts = XCom.get_value(key="veo_generation", ti_key=ti_key)
         return str(facts.get("base_url", "")) if isinstance(facts, dict) else ""

@@ -37,7 +37,7 @@ class VeoGenerationTrigger(BaseTrigger):
         first_poll_at: float,
         submitted_at: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.generation_id = generation_id
         self.veo_conn_id = veo_conn_id
         self.deadline = deadline

@@ -243,9 +243,8 @@ PLAUSIBLE = st.sampled_from(
 def test_no_input_crashes(values: dict[str, Any]) -> None:
     try:
         request = parse_request(BASE | values)
-    except RequestError as error:
-        assert error.problems
-    else:
-        assert isinstance(request, VeoRequest)
-        json.dumps(request.wire(), allow_nan=False).encode()
-        json.dumps(request.summary(), allow_nan=False)
+    except RequestError:
+        return
+    assert isinstance(request, VeoRequest)
+    json.dumps(request.wire(), allow_nan=False).encode()
+    json.dumps(request.summary(), allow_nan=False)

@@ -137,11 +137,10 @@ def test_too_large_a_video_is_refused() -> None:
 
 
 def test_an_announced_size_above_the_limit_is_refused_before_a_byte() -> None:
-    source = iter([VIDEO])
-    video = VideoStream(source, content_type="video/mp4", max_bytes=10, close=lambda: None, size_hint=11)
+    closed: list[int] = []
     with pytest.raises(ResultProblem, match="max_bytes=10"):
-        video.read(1)
-    assert next(source) == VIDEO
+        stream(VIDEO, max_bytes=10, size_hint=11, close=lambda: closed.append(1))
+    assert closed == [1]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

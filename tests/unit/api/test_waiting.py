@@ -50,8 +50,8 @@ class Run:
             try:
                 step = flow.send(seen)
             except StopIteration as end:
-                assert isinstance(end.value, Outcome)
-                return end.value
+                outcome: Outcome = end.value
+                return outcome
             seen = None
             if isinstance(step, Sleep):
                 self.sleeps.append(step.seconds)

@@ -211,7 +211,8 @@ def test_a_lost_answer_is_not_sent_again(gateway: Simulator) -> None:
 
 
 def test_polls_that_fail_are_waited_through_and_never_submit(gateway: Simulator) -> None:
-    gateway.inject([{"on": "poll", "kind": "status", "status": 502, "times": 2}, {"on": "poll", "kind": "html", "times": 1}])
+    gateway.inject({"on": "poll", "kind": "status", "status": 502, "times": 2})
+    gateway.inject({"on": "poll", "kind": "html", "times": 1})
     sync("A cat").execute(Task().context)
     assert gateway.ledger()["totals"]["submits"] == 1
 

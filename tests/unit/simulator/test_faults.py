@@ -220,8 +220,8 @@ def test_client_that_gives_up_has_bought_all_the_same(caller: Caller) -> None:
 
 
 def test_times_and_skip(caller: Caller) -> None:
-    caller.simulator.inject({"on": "models", "kind": "status", "status": 503, "times": 2, "skip": 1})
-    assert [caller.get("/v1/models").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
+    caller.simulator.inject({"on": "models", "kind": "status", "status": 503, "times": 2, "skip": 2})
+    assert [caller.get("/v1/models").status_code for _ in range(6)] == [200, 200, 503, 503, 200, 200]
     caller.simulator.inject({"on": "models", "kind": "status", "times": None})
     assert {caller.get("/v1/models").status_code for _ in range(5)} == {500}
     caller.simulator.clear_faults()

@@ -117,19 +117,24 @@ def test_stop_leaves_no_thread_and_no_socket(clip_cache: Path) -> None:
         caller = Caller(simulator)
         caller.run()
         simulator.inject({"on": "poll", "kind": "stall", "seconds": 600, "times": None})
-        with pytest.raises(requests.Timeout):
-            caller.poll("x", timeout=0.2)
         parts = urlsplit(simulator.url)
-        stalled = socket.create_connection((parts.hostname or "", parts.port or 0))
+        address = (parts.hostname or "", parts.port or 0)
+        stalled = socket.create_connection(address, 10)
+        head = f"GET /v1/video/generations/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {simulator.api_key}"
+        stalled.sendall(f"{head}\r\n\r\n".encode())
+        while "x" not in simulator.ledger()["generations"]:
+            time.sleep(0.01)
+        idle = socket.create_connection(address, 10)
         begin = time.monotonic()
     assert time.monotonic() - begin < 5
     assert {*threading.enumerate()} == before
-    assert stalled.recv(1) == b""
-    stalled.close()
+    for connection in (stalled, idle):
+        assert connection.recv(1) == b""
+        connection.close()
     caller.session.close()
     assert open_files() <= files
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((parts.hostname or "", parts.port or 0), 5)
+        socket.create_connection(address, 5)
 
 
 def test_start_twice_and_again() -> None:
