@@ -33,9 +33,12 @@ TRIGGERS: list[type[BaseTrigger]] = [VeoGenerationTrigger]
 
 
 def _parameters(cls: type) -> list[str]:
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    """List the parameters that are ours: those of the class and of its own bases in this package."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [name for name, parameter in signature.parameters.items() if parameter.kind in kinds and name != "self"]
+    ours = [base for base in cls.__mro__ if base.__module__.startswith("veo_provider.")]
+    signatures = [inspect.signature(base.__init__).parameters for base in ours]  # type: ignore[misc]
+    found = [name for parameters in signatures for name, parameter in parameters.items() if parameter.kind in kinds]
+    return [name for name in dict.fromkeys(found) if name != "self"]
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)

@@ -91,7 +91,7 @@ def test_importing_the_api_brings_nothing_of_airflow() -> None:
 )
 def test_files_are_small_and_say_their_licence(path: Path) -> None:
     lines = path.read_text().splitlines()
-    limit = 500 if path.name == "table.py" else MAX_LINES
+    limit = MAX_LINES if PACKAGE in path.parents else 500 if path.name == "table.py" else 400
     assert len(lines) <= limit, f"{len(lines)} lines: split it by reasons to change"
     assert lines[:1] == ["# SPDX-License-Identifier: Apache-2.0"]
 

@@ -72,6 +72,21 @@ def parse_json(text: str | bytes) -> Any:
         return None
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return a JSON object as it is, and an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def is_error(document: Mapping[str, Any]) -> bool:
+    """Whether a JSON document says of itself that it is an error."""
+    code = document.get("code")
+    return (
+        bool(document.get("error"))
+        or document.get("success") is False
+        or (code is not None and str(code).lower() not in ("success", "0", "200"))
+    )
+
+
 def _collect(value: Any, codes: list[str], messages: list[str], depth: int) -> None:
     if isinstance(value, str):
         inner = parse_json(value) if depth > 0 and value.lstrip().startswith("{") else None

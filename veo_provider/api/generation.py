@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,10 @@ from enum import StrEnum
 from typing import Any
 
 from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import parse_json, printable, read_error_document
+from veo_provider.api.error_body import is_error, mapping, parse_json, printable, read_error_document
 from veo_provider.api.errors import problem_of, request_id
 from veo_provider.api.failures import failed_generation, filtered
-from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.problem import Problem, Reason
 
 RUNNING = {"in_progress", "processing", "running"}
 SUCCEEDED = {"succeeded", "success", "completed"}
@@ -103,33 +102,6 @@ class Generation:
         return bool(self.videos) or self.problem is not None
 
 
-def read_submit(answer: Answer) -> str | Problem:
-    """
-    Read the answer to a submit.
-
-    :returns: the generation id, or the problem with what is known about a bill.
-    """
-    if not 200 <= answer.status < 300:
-        return problem_of(Kind.SUBMIT, answer)
-    document, rest = _first_document(answer.body)
-    if document is None:
-        return _no_id(answer, "the answer is not JSON")
-    found = _generation_id(document)
-    if found and rest.strip():
-        second = problem_of(Kind.SUBMIT, replace(answer, body=rest))
-        return replace(
-            second,
-            reason=Reason.SERVER,
-            accepted=Accepted.YES,
-            message=f"The gateway took the request as {printable(found, 100)} and then failed to record it: it is "
-            f"billed and can never be polled. {second.message}",
-        )
-    if found:
-        return found
-    problem = problem_of(Kind.SUBMIT, answer)
-    return _no_id(answer, problem.message) if problem.reason is Reason.PROTOCOL else problem
-
-
 def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
     """
     Read the answer to a poll.
@@ -149,7 +121,7 @@ def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
             return Generation(generation_id, Phase.WAITING, "")
         if isinstance(document["data"], dict):
             task = document["data"]
-    if "status" not in task and not _urls(task) and _is_error(document):
+    if "status" not in task and not _urls(task) and is_error(document):
         return problem_of(Kind.POLL, answer)
     return _read_task(task, generation_id, request_id(answer))
 
@@ -205,11 +177,11 @@ def _urls(task: Mapping[str, Any]) -> list[str]:
 
 def _url_places(task: Mapping[str, Any]) -> Iterator[Any]:
     yield from (task.get("url"), task.get("result_url"), task.get("video_url"))
-    metadata = _mapping(task.get("metadata"))
+    metadata = mapping(task.get("metadata"))
     yield metadata.get("url")
-    videos = _mapping(metadata.get("response")).get("videos")
+    videos = mapping(metadata.get("response")).get("videos")
     if isinstance(videos, list):
-        yield [_mapping(video).get("url") for video in videos]
+        yield [mapping(video).get("url") for video in videos]
     # Old records keep the link of a successful task in the field for failures.
     reason = task.get("fail_reason")
     if isinstance(reason, str) and reason.startswith(("http", "data:")):
@@ -229,8 +201,8 @@ def _video(url: str) -> Video:
 
 
 def _filtered(task: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
-    metadata = _mapping(task.get("metadata"))
-    for place in (_mapping(metadata.get("response")), metadata, _mapping(task.get("response")), task):
+    metadata = mapping(task.get("metadata"))
+    for place in (mapping(metadata.get("response")), metadata, mapping(task.get("response")), task):
         reasons = place.get("raiMediaFilteredReasons")
         texts = tuple(printable(str(r), 300) for r in reasons) if isinstance(reasons, list) else ()
         count = _integer(place.get("raiMediaFilteredCount")) or 0
@@ -250,54 +222,3 @@ def _integer(value: Any) -> int | None:
         return int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _is_error(document: Mapping[str, Any]) -> bool:
-    code = document.get("code")
-    return (
-        bool(document.get("error"))
-        or document.get("success") is False
-        or (code is not None and str(code).lower() not in ("success", "0", "200"))
-    )
-
-
-def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
-    """Split off the first JSON document: shape S5 of the contract has two in one body."""
-    text = body.decode("utf-8", errors="replace").lstrip()
-    try:
-        document, end = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        return None, b""
-    return (document, text[end:].encode()) if isinstance(document, dict) else (None, b"")
-
-
-def _generation_id(document: Mapping[str, Any]) -> str | None:
-    # An error document may hold an "id" of its own: only an envelope that says success is looked into.
-    if document.get("success") is False or (_is_error(document) and "task_id" not in document):
-        return None
-    for place in (document, _mapping(document.get("data"))):
-        for name in ("task_id", "id"):
-            value = place.get(name)
-            if isinstance(value, (str, int)) and not isinstance(value, bool) and _is_text(str(value)):
-                return str(value).strip()
-    data = document.get("data")
-    return data.strip() if isinstance(data, str) and _is_text(data) else None
-
-
-def _is_text(value: str) -> bool:
-    """Whether a value can stand in a URL: not blank, and no half of a surrogate pair."""
-    return bool(value.strip()) and value == value.encode(errors="replace").decode()
-
-
-def _no_id(answer: Answer, why: str) -> Problem:
-    return Problem(
-        Reason.PROTOCOL,
-        f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}",
-        accepted=Accepted.MAYBE,
-        status_code=answer.status,
-        request_id=request_id(answer),
-    )

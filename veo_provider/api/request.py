@@ -240,7 +240,8 @@ class _Parser:
         name, words = "extra_parameters", "an object of wire names and JSON values"
         value = self._get(name, words, required=False)
         if isinstance(value, str):
-            value = parse_json(value) or value
+            parsed = parse_json(value)
+            value = value if parsed is None else parsed
         if value is None:
             return {}
         try:

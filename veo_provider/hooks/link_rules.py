@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -79,15 +79,17 @@ def origin(request: requests.PreparedRequest) -> Origin:
     return Origin(parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme])
 
 
-def link_request(url: str, rules: LinkRules) -> requests.PreparedRequest:
+def link_request(url: str, rules: LinkRules, base: str = "") -> requests.PreparedRequest:
     """
     Make the request of a link, without the key.
 
     :param url: the link, or a redirect's target.
     :param rules: the connection's.
+    :param base: what redirected there.
     :raises ResultProblem: the rules refuse it.
     """
     try:
+        url = urljoin(base, url)
         if urlsplit(url).scheme not in _PORTS:
             raise ValueError("it is neither https nor http")
         request = requests.Request("GET", url, _HEADERS).prepare()

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -150,9 +150,9 @@ class _Download:
         return 0 if response.status_code == 206 and goes_on else None
 
     def _get(self, headers: dict[str, str]) -> requests.Response:
-        url, at_home = self._url, True
+        url, base, at_home = self._url, "", True
         for _ in range(MAX_REDIRECTS + 1):
-            request = link_request(url, self._rules)
+            request = link_request(url, self._rules, base)
             request.headers.update(headers)
             # Whatever follows on a redirect to elsewhere was not the gateway's own idea.
             at_home = at_home and origin(request) == self._rules.home
@@ -165,10 +165,9 @@ class _Download:
             if response.status_code not in _REDIRECTS:
                 return response
             response.close()
-            target = response.headers.get("Location")
-            if not target:
+            url, base = response.headers.get("Location", ""), str(request.url)
+            if not url:
                 raise bad_result(f"{_shown(request)} redirects to nowhere (HTTP {response.status_code})")
-            url = urljoin(str(request.url), target)
         raise bad_result(f"{_shown(self._url)} redirects more than {MAX_REDIRECTS} times")
 
 

@@ -14,9 +14,10 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
-from veo_provider.api.generation import Generation, Video, read_generation, read_submit
+from veo_provider.api.generation import Generation, Video, read_generation
 from veo_provider.api.models import read_models
 from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.submission import read_submit
 from veo_provider.api.waiting import Ask, Outcome, Seen, Sleep, Tell, WaitPlan, waiting
 from veo_provider.exceptions import (
     VeoConfigurationError,

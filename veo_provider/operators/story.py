@@ -14,13 +14,11 @@ from veo_provider.triggers.veo import VeoGenerationTrigger
 if TYPE_CHECKING:
     import logging
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.waiting import Outcome, WaitPlan
     from veo_provider.hooks.connection import VeoConnection
-    from veo_provider.operators.veo import VeoGenerateOperator
-    from veo_provider.sensors.veo import VeoGenerationSensor
 
 GENERATION_XCOM = "veo_generation"
 
@@ -122,12 +120,12 @@ def check_waiting(on_filtered: Any, **seconds: Any) -> list[str]:
     return problems
 
 
-def defer_for(operator: VeoGenerateOperator | VeoGenerationSensor, plan: WaitPlan) -> NoReturn:
+def defer_for(operator: BaseOperator, veo_conn_id: str, plan: WaitPlan) -> NoReturn:
     """Hand the waiting over to the triggerer."""
     operator.defer(
         trigger=VeoGenerationTrigger(
             generation_id=plan.generation_id,
-            veo_conn_id=operator.veo_conn_id,
+            veo_conn_id=veo_conn_id,
             deadline=plan.deadline,
             poll_interval=plan.poll_interval,
             first_poll_at=plan.first_poll_at,

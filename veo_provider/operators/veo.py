@@ -164,7 +164,7 @@ class VeoGenerateOperator(BaseOperator):
             outcome = judge(plan.generation_id, self.hook.poll(plan.generation_id))
             if outcome is None and self.deferrable:
                 story.push()
-                defer_for(self, plan)
+                defer_for(self, self.veo_conn_id, plan)
             return self._finish(story, outcome or self.hook.wait(plan))
         except VeoError as error:
             return self._fail(story, error)

@@ -89,6 +89,7 @@ class VeoGenerationSensor(BaseSensorOperator):
                 now = time.time()
                 defer_for(
                     self,
+                    self.veo_conn_id,
                     WaitPlan(
                         generation_id=self.generation_id,
                         deadline=now + self.timeout,

@@ -71,6 +71,11 @@ def test_every_field_reaches_the_wire_under_its_name() -> None:
     assert "lastFrameImage" not in renamed
 
 
+@pytest.mark.parametrize("empty", ["{}", {}, "", None])
+def test_no_extra_parameters(empty: Any) -> None:
+    assert parse_request(BASE | {"extra_parameters": empty}).extra_parameters == {}
+
+
 def test_what_is_not_set_is_not_sent_and_what_costs_always_is() -> None:
     assert set(parse_request(BASE).wire()) == {
         "model",

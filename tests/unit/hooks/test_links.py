@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -54,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         scripts = self.server.scripts
         (scripts.pop(0) if len(scripts) > 1 else scripts[0])(self)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         pass
 
     def answer(self, status: int, headers: dict[str, str], body: bytes = b"", *, length: int | None = None) -> None:
@@ -64,6 +65,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def await_hang_up(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(ConnectionResetError):
+            self.connection.recv(1)
 
     def hang_up(self, *, reset: bool = False) -> None:
         self.close_connection = True
@@ -238,9 +244,8 @@ def test_closing_early_hangs_up(guest: Caller, store: Server) -> None:
 
     def script(handler: Handler) -> None:
         handler.answer(200, {}, VIDEO[:HALF], length=len(VIDEO))
-        if handler.connection.recv(1) == b"":
-            gone.set()
-        handler.hang_up()
+        handler.await_hang_up()
+        gone.set()
 
     store.scripts = [script]
     with guest.open(store.url()) as video:
@@ -253,9 +258,8 @@ def test_an_unread_link_hangs_up(guest: Caller, store: Server) -> None:
 
     def script(handler: Handler) -> None:
         handler.answer(200, {}, length=len(VIDEO))
-        if handler.connection.recv(1) == b"":
-            gone.set()
-        handler.hang_up()
+        handler.await_hang_up()
+        gone.set()
 
     store.scripts = [script]
     guest.open(store.url()).close()
@@ -508,7 +512,9 @@ def tls(store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def connect(address: tuple[str, int], *args: Any, **kw: Any) -> socket.socket:
         assert address[0] == "8.8.8.8"  # what was checked, and not the name once more
-        return socket.create_connection(("127.0.0.1", store.server_port))
+        made = socket.socket()
+        made.connect(("127.0.0.1", store.server_port))
+        return made
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kw: [(2, 1, 6, "", ("8.8.8.8", 443))])
     monkeypatch.setattr(link_rules, "create_connection", connect)
@@ -611,7 +617,11 @@ def test_no_resumption_where_the_server_has_none(guest: Caller, store: Server, h
 
 
 def test_a_length_that_is_a_lie_is_an_error(guest: Caller, store: Server) -> None:
-    store.scripts = [lambda h: h.answer(200, {}, VIDEO, length=len(VIDEO) + 5) or h.hang_up()]  # type: ignore[func-returns-value]
+    def script(handler: Handler) -> None:
+        handler.answer(200, {}, VIDEO, length=len(VIDEO) + 5)
+        handler.hang_up()
+
+    store.scripts = [script]
     assert isinstance(guest.error(store.url()), VeoNetworkError)
 
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer to a submit becomes a generation id, or what is known about a bill (contract, section 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from veo_provider.api.calls import Answer, Kind
+from veo_provider.api.error_body import is_error, mapping, printable
+from veo_provider.api.errors import problem_of, request_id
+from veo_provider.api.problem import Accepted, Problem, Reason
+
+
+def read_submit(answer: Answer) -> str | Problem:
+    """
+    Read the answer to a submit.
+
+    :returns: the generation id, or the problem with what is known about a bill.
+    """
+    if not 200 <= answer.status < 300:
+        return problem_of(Kind.SUBMIT, answer)
+    document, rest = _first_document(answer.body)
+    if document is None:
+        return _no_id(answer, "the answer is not JSON")
+    found = _generation_id(document)
+    if found and rest.strip():
+        second = problem_of(Kind.SUBMIT, replace(answer, body=rest))
+        return replace(
+            second,
+            reason=Reason.SERVER,
+            accepted=Accepted.YES,
+            message=f"The gateway took the request as {printable(found, 100)} and then failed to record it: it is "
+            f"billed and can never be polled. {second.message}",
+        )
+    if found:
+        return found
+    problem = problem_of(Kind.SUBMIT, answer)
+    return _no_id(answer, problem.message) if problem.reason is Reason.PROTOCOL else problem
+
+
+def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
+    """Split off the first JSON document: shape S5 of the contract has two in one body."""
+    text = body.decode("utf-8", errors="replace").lstrip()
+    try:
+        document, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, b""
+    return (document, text[end:].encode()) if isinstance(document, dict) else (None, b"")
+
+
+def _generation_id(document: Mapping[str, Any]) -> str | None:
+    # An error document may hold an "id" of its own: only an envelope that says success is looked into.
+    if document.get("success") is False or (is_error(document) and "task_id" not in document):
+        return None
+    for place in (document, mapping(document.get("data"))):
+        for name in ("task_id", "id"):
+            value = place.get(name)
+            if isinstance(value, (str, int)) and not isinstance(value, bool) and _is_text(str(value)):
+                return str(value).strip()
+    data = document.get("data")
+    return data.strip() if isinstance(data, str) and _is_text(data) else None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value can stand in a URL: not blank, and no half of a surrogate pair."""
+    return bool(value.strip()) and value == value.encode(errors="replace").decode()
+
+
+def _no_id(answer: Answer, why: str) -> Problem:
+    return Problem(
+        Reason.PROTOCOL,
+        f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}",
+        accepted=Accepted.MAYBE,
+        status_code=answer.status,
+        request_id=request_id(answer),
+    )
