@@ -171,6 +171,12 @@ SUBMITS = [
     Submit("an unlisted status", error(418), reason="unknown_submit", accepted="maybe"),
     Submit("reset", Reply(reset=True), reason="unknown_submit", accepted="maybe"),
     Submit("cut body", Reply(200, {"task_id": "abc"}, cut=5), reason="unknown_submit", accepted="maybe"),
+    Submit(
+        "cut body without a length",
+        Reply(200, b'{"task_id":"abcdef"}', {"Connection": "close"}, cut=15, length=False),
+        reason="unknown_submit",
+        accepted="maybe",
+    ),
     Submit("read timeout", Reply(stall=5), reason="unknown_submit", accepted="maybe"),
 ]
 
@@ -416,5 +422,11 @@ POLLS = [
     Poll("200 too large", ok({"status": "queued", "x": ["y" * 1000] * 2000}), reason="server", transient=True),
     Poll("reset", Reply(reset=True), reason="network", transient=True),
     Poll("cut body", Reply(200, {"status": "succeeded", "url": LINK}, cut=20), reason="network", transient=True),
+    Poll(
+        "cut body without a length",
+        Reply(200, {"status": "succeeded", "url": LINK}, cut=30, length=False),
+        reason="server",
+        transient=True,
+    ),
     Poll("read timeout", Reply(stall=5), reason="network", transient=True),
 ]

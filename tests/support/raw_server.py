@@ -22,6 +22,7 @@ class Reply:
     :param body: bytes, or an object to encode as JSON.
     :param headers: further headers.
     :param cut: send only so many bytes of the body, then close.
+    :param length: say how long the body is; without, its end is the connection's.
     :param reset: reset the connection instead of answering.
     :param stall: seconds to say nothing before closing.
     """
@@ -30,6 +31,7 @@ class Reply:
     body: Any = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
+    length: bool = True
     reset: bool = False
     stall: float = 0.0
 
@@ -118,7 +120,8 @@ def _read_request(incoming: Any) -> Request | None:
 
 def _encode(reply: Reply) -> bytes:
     body = reply.payload
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **reply.headers}
+    length = {"Content-Length": str(len(body))} if reply.length else {}
+    headers = {"Content-Type": "application/json", **length, **reply.headers}
     head = f"HTTP/1.1 {reply.status} X\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers.items()) + "\r\n"
     return head.encode() + (body if reply.cut is None else body[: reply.cut])
 

@@ -24,16 +24,18 @@ class AnswerReader:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._scanner = AnswerScanner(max_document=MAX_DOCUMENT)
-        self._truncated = False
+        self._too_large = False
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next chunk; ``False`` says that no more is wanted."""
         try:
             self._scanner.feed(chunk)
         except AnswerTooLarge:
-            self._truncated = True
-        return not self._truncated
+            self._too_large = True
+        return not self._too_large
 
     def answer(self, now: float) -> Answer:
         """Return what was read. ``now``: epoch seconds."""
-        return Answer(self._status, self._headers, self._scanner.document(), now, self._truncated)
+        # An answer without a length that breaks off looks like any other; half an id would look like an id.
+        truncated = self._too_large or not self._scanner.complete
+        return Answer(self._status, self._headers, self._scanner.document(), now, truncated)

@@ -85,6 +85,11 @@ class AnswerScanner:
         """Whether the tapped payload has been seen to its end."""
         return self._tapped
 
+    @property
+    def complete(self) -> bool:
+        """Whether every string and bracket that was opened has been closed."""
+        return self._state is _State.OUTSIDE and not self._open
+
     def feed(self, chunk: bytes) -> bytes:
         """
         Take the next chunk.

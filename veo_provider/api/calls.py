@@ -45,7 +45,7 @@ class Answer:
     :param headers: header names in lower case.
     :param body: the body; inline videos have been replaced by their number (see ``api/answer_scanner.py``).
     :param now: epoch seconds when it came, against which a ``Retry-After`` date is read.
-    :param truncated: the body was larger than any sound answer, and its rest wasn't read.
+    :param truncated: the body broke off, or was larger than any sound answer and its rest wasn't read.
     """
 
     status: int

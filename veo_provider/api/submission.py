@@ -23,8 +23,8 @@ def read_submit(answer: Answer) -> str | Problem:
     if not 200 <= answer.status < 300:
         return problem_of(Kind.SUBMIT, answer)
     document, rest = _first_document(answer.body)
-    if document is None:
-        return _no_id(answer, "the answer is not JSON")
+    if document is None or answer.truncated:
+        return _no_id(answer, "the answer is not JSON, or not all of it")
     found = _generation_id(document)
     if found and rest.strip():
         second = problem_of(Kind.SUBMIT, replace(answer, body=rest))

@@ -12,11 +12,11 @@ import requests
 import urllib3
 
 from veo_provider.api.answer_reader import AnswerReader
-from veo_provider.api.answer_scanner import AnswerScanner
+from veo_provider.api.answer_scanner import AnswerScanner, AnswerTooLarge
 from veo_provider.api.calls import Answer, Call, Kind
 from veo_provider.api.errors import problem_of, unanswered
-from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.result import ResultProblem, VideoStream, decode_base64
+from veo_provider.api.problem import Problem
+from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
 
 CHUNK = 64 * 1024
@@ -136,8 +136,7 @@ class SyncHttp:
                     yield payload
                 if scanner.tapped:
                     return
-        problem = Problem(Reason.NETWORK, "The gateway's answer ended inside the video", transient=True)
-        raise ResultProblem(problem)
+        raise broken_off("The gateway's answer ended inside the video")
 
     @contextmanager
     def _network_errors(self, call: Call) -> Iterator[None]:
@@ -145,6 +144,8 @@ class SyncHttp:
             yield
         except NETWORK_ERRORS as error:
             raise ResultProblem(self._unanswered(call, error, False)) from None
+        except AnswerTooLarge as error:
+            raise bad_result(f"The gateway's answer can't be read: {error}") from None
 
     def _unanswered(self, call: Call, error: BaseException, request_began: bool) -> Problem:
         return unanswered(call.kind, self.connection.base_url, error, request_began=request_began)

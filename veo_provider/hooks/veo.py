@@ -208,7 +208,9 @@ class VeoHook(BaseHook):
         return open_link(self._url(video), self._link_rules(), max_bytes=max_bytes, error=error)
 
     def _url(self, video: Video) -> str:
-        return urljoin(f"{self.connection.base_url}/", video.url or "")
+        # Only a path belongs to the gateway; what is wrong with a whole URL is for the link rules to say.
+        url = video.url or ""
+        return urljoin(f"{self.connection.base_url}/", url) if url[:1] == "/" and url[:2] != "//" else url
 
     def _link_rules(self) -> LinkRules:
         connection = self.connection

@@ -88,6 +88,9 @@ def test_is_a_file_for_others() -> None:
     assert not video.writable()
     assert (video.content_type, video.size_hint, video.size) == ("video/mp4", None, 0)
     assert io.BufferedReader(video, 100).read() == VIDEO
+    buffered = io.BufferedReader(stream(VIDEO[:70], VIDEO[70:]), 100)
+    assert buffered.read(150) + buffered.read(len(VIDEO)) == VIDEO
+    assert buffered.read(1) == b""
     assert stream(VIDEO[:50], VIDEO[50:]).readall() == VIDEO
 
 
