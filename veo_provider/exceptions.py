@@ -276,12 +276,17 @@ def unknown_submit(problem: Problem, model: str, base_url: str, sent_at: float) 
     :param sent_at: epoch seconds when it was sent.
     """
     when = datetime.fromtimestamp(sent_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    billed = "was accepted and billed" if problem.accepted is Accepted.YES else "may have been accepted and billed"
+    billed = "may have been accepted and billed"
+    advice = (
+        "Look it up in the gateway's console; if it is there, run the task with its id as generation_id, else clear "
+        "the task to send it anew"
+    )
+    if problem.accepted is Accepted.YES:
+        billed = "was accepted and billed"
+        advice = "Ask the gateway's operator about the bill; clear the task to send it anew"
     return VeoUnknownSubmitError(
         f"Nobody knows the generation that was asked for at {when}: {base_url} took the request for {model} and "
-        f"gave no usable id, so it {billed}. It was not sent again. Look it up in the gateway's console; if it is "
-        "there, run the task with its id as generation_id, else clear the task to send it anew. "
-        f"{problem.message}",
+        f"gave no usable id, so it {billed}. It was not sent again. {advice}. {problem.message}",
         status_code=problem.status_code,
         code=problem.code,
         request_id=problem.request_id,

@@ -158,6 +158,11 @@ def test_defaults_and_text_from_the_form() -> None:
     assert "sk-1" not in repr(connection)
 
 
+def test_a_path_is_not_lost_in_a_uri() -> None:
+    with pytest.raises(VeoConfigurationError, match="JSON"):
+        read_connection("c", host="https://gw.example", schema="gateway")
+
+
 def test_every_mistake_in_one_error() -> None:
     with pytest.raises(VeoConfigurationError) as caught:
         read_connection(

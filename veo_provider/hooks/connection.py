@@ -143,7 +143,10 @@ def read_connection(
 
 def _base_url(host: str | None, schema: str | None, port: int | None, problems: list[str]) -> str:
     url = (host or "").strip().rstrip("/") or DEFAULT_BASE_URL
-    if "://" not in url:
+    if schema and schema not in ("http", "https"):
+        # Airflow reads the path of a connection given as a URI as its schema.
+        problems.append(f"the schema {schema!r} is neither http nor https; give a base URL with a path as JSON")
+    elif "://" not in url:
         url = f"{schema or 'https'}://{url}"
     try:
         parts = urlsplit(url)

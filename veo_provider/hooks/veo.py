@@ -67,7 +67,10 @@ class VeoHook(BaseHook):
     @cached_property
     def connection(self) -> VeoConnection:
         """The checked connection."""
-        found = self.get_connection(self.veo_conn_id)
+        try:
+            found = self.get_connection(self.veo_conn_id)
+        except AirflowNotFoundException as error:
+            raise VeoConfigurationError(str(error)) from None
         return from_airflow(self.veo_conn_id, found, found.extra_dejson)
 
     @cached_property
@@ -184,7 +187,7 @@ class VeoHook(BaseHook):
         """
         try:
             answer = self._send(models_call())
-        except (VeoConfigurationError, AirflowNotFoundException) as error:
+        except VeoConfigurationError as error:
             return False, str(error)
         models = answer if isinstance(answer, Problem) else read_models(answer)
         if isinstance(models, Problem):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from veo_provider.api.images import ImageKind, image_kind, shorten_image
+from veo_provider.api.images import shorten_image
 from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest, parse_request
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
@@ -82,7 +82,8 @@ class VeoGenerateOperator(BaseOperator):
         its bill, go on.
     :param on_filtered: what a refusal by a safety filter does: ``"fail"``, without a retry, or ``"skip"``.
     :param generation_id: take up a generation that was already submitted elsewhere instead of submitting
-        (templated). The request fields are not sent then.
+        (templated). The request fields are not sent then. An empty text submits, ``None`` from a template is an
+        error.
     """
 
     template_fields: Sequence[str] = (*_REQUEST_FIELDS, "generation_id", "veo_conn_id")
@@ -140,8 +141,9 @@ class VeoGenerateOperator(BaseOperator):
         self.timeout = timeout
         self.on_filtered = on_filtered
         self.generation_id = generation_id
-        # Inline images as they will be sent; the template fields hold what may be shown.
-        self._inline_images: dict[str, str] = {}
+        # Images as they will be sent; the template fields hold what may be shown.
+        self._images: dict[str, str] = {}
+        self._adopts = generation_id is not None
         self._submitted: str | None = None
 
     @cached_property
@@ -191,7 +193,7 @@ class VeoGenerateOperator(BaseOperator):
 
     def _submit(self, story: Story) -> WaitPlan:
         """Submit the request, or adopt a generation; from here on its id is known."""
-        adopted = str(self.generation_id or "").strip()
+        adopted = self._adopted()
         request = None if adopted else self._request()
         story.asked(self.hook.connection, request)
         started = time.time()
@@ -206,10 +208,20 @@ class VeoGenerateOperator(BaseOperator):
             submitted_at=submitted_at,
         )
 
+    def _adopted(self) -> str:
+        given = "" if self.generation_id is None else str(self.generation_id).strip()
+        if self._adopts and (self.generation_id is None or given == "None"):
+            # A look-up that found nothing must not end in a purchase.
+            raise VeoValidationError(
+                "generation_id is given and came out as None: nothing was sent. Leave it out, or let it be an empty "
+                "text, to submit a new generation"
+            )
+        return given
+
     def _request(self) -> VeoRequest:
         from veo_provider.operators.frames import read_frames
 
-        values = {name: getattr(self, name) for name in _REQUEST_FIELDS} | self._inline_images
+        values = {name: getattr(self, name) for name in _REQUEST_FIELDS} | self._images
         try:
             request = read_frames(parse_request(values))
         except RequestError as error:
@@ -243,7 +255,7 @@ class VeoGenerateOperator(BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Read files for ``prompt`` alone, and keep inline images out of the rendered view."""
+        """Read files for ``prompt`` alone, and keep inline images and signed URLs out of the rendered view."""
         names = list(template_fields)
         prompt = [name for name in names if name == "prompt"]
         super()._do_render_template_fields(parent, prompt, context, jinja_env, seen_oids)
@@ -255,6 +267,6 @@ class VeoGenerateOperator(BaseOperator):
             self.template_ext = extensions
         for name in IMAGE_FIELDS:
             value = getattr(self, name)
-            if isinstance(value, str) and image_kind(value) is ImageKind.INLINE:
-                self._inline_images[name] = value
-                setattr(self, name, shorten_image(value))
+            if isinstance(value, str) and (shown := shorten_image(value)) != value:
+                self._images[name] = value
+                setattr(self, name, shown)

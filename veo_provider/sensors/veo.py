@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.waiting import FIRST_POLL_DELAY, NOT_FOUND_GRACE, Outcome, WaitPlan, judge
+from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.story import Story, check_waiting, defer_for
@@ -38,7 +38,9 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     :param generation_id: the gateway's id (templated).
     :param veo_conn_id: the connection, of type ``veo`` (templated).
-    :param deferrable: wait on the triggerer. ``False`` pokes on the worker, in the sensor's ``mode``.
+    :param deferrable: wait on the triggerer. ``False`` waits on the worker, or, with ``mode="reschedule"``, gives
+        the worker back between two polls; then an id that isn't known, and a link that lags, are waited for
+        until ``timeout``.
     :param on_filtered: what a refusal by a safety filter does: ``"fail"`` or ``"skip"``.
     :param poke_interval: seconds between two polls.
     :param timeout: seconds after which the sensor gives up with ``AirflowSensorTimeout``, which Airflow doesn't
@@ -68,7 +70,6 @@ class VeoGenerationSensor(BaseSensorOperator):
         self.veo_conn_id = veo_conn_id
         self.deferrable = deferrable
         self.on_filtered = on_filtered
-        self._not_found_until = time.monotonic() + NOT_FOUND_GRACE
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -78,29 +79,31 @@ class VeoGenerationSensor(BaseSensorOperator):
         return VeoHook(self.veo_conn_id)
 
     def execute(self, context: Context) -> Any:
-        """Wait on the triggerer, or poke on this worker."""
-        if not str(self.generation_id or "").strip():
+        """Wait on the triggerer or on this worker, with one ending; ``mode="reschedule"`` asks once a try."""
+        self.generation_id = str(self.generation_id or "").strip()
+        if self.generation_id in ("", "None"):
             raise VeoValidationError("generation_id: missing; give the id that a submit returned")
         try:
-            if not self.deferrable:
+            if not self.deferrable and self.reschedule:
                 return super().execute(context)
-            outcome = self._look(context)
+            story = self._story(context)
+            outcome = judge(self.generation_id, self.hook.poll(self.generation_id))
             if outcome is None:
+                story.push()
                 now = time.time()
-                defer_for(
-                    self,
-                    self.veo_conn_id,
-                    WaitPlan(
-                        generation_id=self.generation_id,
-                        deadline=now + self.timeout,
-                        poll_interval=self.poke_interval,
-                        first_poll_at=now + FIRST_POLL_DELAY,
-                        # Whoever submitted it may have done so a moment ago.
-                        submitted_at=now,
-                    ),
+                plan = WaitPlan(
+                    generation_id=self.generation_id,
+                    deadline=now + self.timeout,
+                    poll_interval=self.poke_interval,
+                    first_poll_at=now + FIRST_POLL_DELAY if self.deferrable else now + self.poke_interval,
+                    # Whoever submitted it may have done so a moment ago.
+                    submitted_at=now,
                 )
-            return self.generation_id
-        except VeoError as error:
+                if self.deferrable:
+                    defer_for(self, self.veo_conn_id, plan)
+                outcome = self.hook.wait(plan)
+            return self._end(story, outcome)
+        except (VeoError, AirflowSensorTimeout) as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
             raise
@@ -108,43 +111,38 @@ class VeoGenerationSensor(BaseSensorOperator):
             self.hook.close()
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Ask once; a problem that may pass is not an error."""
-        if self._look(context) is None:
-            return False
-        return PokeReturnValue(is_done=True, xcom_value=self.generation_id)
+        """Ask once; a problem that may pass, or an id that isn't known yet, is not an error."""
+        story = self._story(context)
+        seen = self.hook.poll(self.generation_id)
+        outcome = judge(self.generation_id, seen)
+        if outcome is not None:
+            return PokeReturnValue(is_done=True, xcom_value=self._end(story, outcome))
+        if isinstance(seen, Problem):
+            self.log.warning("Asking for generation %s failed, waiting on: %s", self.generation_id, seen.message)
+        else:
+            self.log.info("Generation %s is %s", self.generation_id, seen.status or "waiting")
+        story.push()
+        return False
 
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Turn the trigger's event into the sensor's result."""
         story = Story.resumed(context, self.log)
         outcome = from_payload(event)
         story.expect(outcome.generation_id)
-        self._end(story, outcome)
-        return outcome.generation_id
+        return self._end(story, outcome)
 
-    def _look(self, context: Context) -> Outcome | None:
+    def _story(self, context: Context) -> Story:
         story = Story(context, self.log)
         story.asked(self.hook.connection, None)
         story.facts["generation_id"] = self.generation_id
-        seen = self.hook.poll(self.generation_id)
-        outcome = judge(self.generation_id, seen)
-        if outcome is None and isinstance(seen, Problem):
-            if seen.reason is Reason.NOT_FOUND and time.monotonic() > self._not_found_until:
-                raise error_for(seen, self.generation_id)
-            self.log.warning("Asking for generation %s failed, waiting on: %s", self.generation_id, seen.message)
-        elif outcome is None and not isinstance(seen, Problem):
-            self.log.info("Generation %s is %s", self.generation_id, seen.status or "waiting")
-            story.facts["status"] = seen.status
-        story.push()
-        if outcome is not None:
-            self._end(story, outcome)
-        return outcome
+        return story
 
-    def _end(self, story: Story, outcome: Outcome) -> None:
+    def _end(self, story: Story, outcome: Outcome) -> str:
         story.end(outcome)
-        problem = outcome.problem
         story.push()
+        problem = outcome.problem
         if problem is None:
-            return
+            return outcome.generation_id
         error = error_for(problem, outcome.generation_id)
         if problem.reason is Reason.DEADLINE:
             raise AirflowSensorTimeout(str(error))

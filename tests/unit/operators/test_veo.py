@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from tests.support.tasks import Task
 from veo_provider.exceptions import (
     VeoAuthenticationError,
+    VeoConfigurationError,
     VeoContentPolicyError,
     VeoDeadlineError,
     VeoGenerationFailedError,
@@ -170,6 +171,32 @@ async def test_adopting_submits_nothing(mode: str, gateway: Simulator) -> None:
     assert "request" not in ti.xcoms["veo_generation"]
 
 
+@pytest.mark.parametrize("given", ["None", " None "])
+def test_a_look_up_that_found_nothing_buys_nothing(given: str, gateway: Simulator) -> None:
+    task = sync("A cat", generation_id="{{ found }}")
+    task.generation_id = given
+    with pytest.raises(VeoValidationError, match="generation_id"):
+        task.execute(Task().context)
+    task.generation_id = None
+    with pytest.raises(VeoValidationError, match="generation_id"):
+        task.execute(Task().context)
+    assert gateway.ledger()["submits"] == []
+
+
+def test_an_empty_id_submits(gateway: Simulator) -> None:
+    task = operator("A cat", generation_id="{{ params.id }}", wait_for_completion=False)
+    task.generation_id = ""
+    task.execute(Task().context)
+    assert gateway.ledger()["totals"]["submits"] == 1
+
+
+def test_a_missing_connection_is_permanent_and_pushes_the_facts() -> None:
+    ti = Task()
+    with pytest.raises(VeoConfigurationError, match="nowhere"):
+        sync("A cat", veo_conn_id="nowhere").execute(ti.context)
+    assert ti.xcoms["veo_generation"]["reason"] == "configuration"
+
+
 def test_adopting_an_unknown_id(gateway: Simulator) -> None:
     with pytest.raises(VeoNotFoundError, match="task_nowhere"):
         sync(None, generation_id="task_nowhere").execute(Task().context)
@@ -276,6 +303,7 @@ def test_rendering(tmp_path: Path) -> None:
         model="{{ model }}",
         duration_seconds="{{ seconds }}",
         image="{{ picture }}",
+        last_frame_image="https://h/b.png?sig=secret",
         extra_parameters={"negativePrompt": "{{ ds }}", "file": "x.prompt"},
         veo_conn_id="{{ conn }}",
     )
@@ -289,4 +317,5 @@ def test_rendering(tmp_path: Path) -> None:
     assert task.extra_parameters == {"negativePrompt": "2026-11-23", "file": "x.prompt"}
     assert task.image is not None
     assert len(task.image) < 120
-    assert task._inline_images["image"] == inline
+    assert task._images == {"image": inline, "last_frame_image": "https://h/b.png?sig=secret"}
+    assert task.last_frame_image == "https://h/b.png?..."

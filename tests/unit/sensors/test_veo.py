@@ -7,10 +7,16 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    PokeReturnValue,
+    TaskDeferred,
+)
 
 from tests.support.tasks import Task
-from veo_provider.exceptions import VeoContentPolicyError, VeoNotFoundError, VeoValidationError
+from veo_provider.api import waiting
+from veo_provider.exceptions import VeoContentPolicyError, VeoNotFoundError, VeoServerError, VeoValidationError
 from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.sensors import veo as module
 from veo_provider.sensors.veo import VeoGenerationSensor
@@ -21,7 +27,7 @@ from veo_provider.triggers.veo import VeoGenerationTrigger
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_POLL_DELAY", 0.0)
-    monkeypatch.setattr(module, "NOT_FOUND_GRACE", 0.0)
+    monkeypatch.setattr(waiting, "NOT_FOUND_GRACE", 0.0)
 
 
 def submit(prompt: str) -> str:
@@ -97,7 +103,7 @@ async def test_an_unknown_id(mode: str, gateway: Simulator) -> None:
 
 @both
 async def test_an_unknown_id_has_a_grace(mode: str, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "NOT_FOUND_GRACE", 60.0)
+    monkeypatch.setattr(waiting, "NOT_FOUND_GRACE", 60.0)
     # The task before may have submitted it a moment ago, and the gateway's database may lag.
     generation_id = submit("A cat sim:seconds=0")
     gateway.inject({"on": "poll", "kind": "status", "status": 400, "body": {"code": "task_not_exist"}, "times": 2})
@@ -114,9 +120,21 @@ async def test_transient_problems_are_waited_through(mode: str, gateway: Simulat
 def test_reschedule_mode_pokes(gateway: Simulator) -> None:
     task = sensor(submit("A cat sim:never"), mode="reschedule", deferrable=False)
     assert not task.poke(Task().context)
+    assert not sensor("nowhere", mode="reschedule", deferrable=False).poke(Task().context)
+    done = sensor(submit("A cat sim:seconds=0"), mode="reschedule", deferrable=False).poke(Task().context)
+    assert isinstance(done, PokeReturnValue)
+    assert done.is_done
+    with pytest.raises(VeoContentPolicyError):
+        sensor(submit("A sim:filtered sim:seconds=0"), mode="reschedule", deferrable=False).poke(Task().context)
 
 
-@pytest.mark.parametrize("given", ["", None, "  "])
+@both
+async def test_a_link_that_never_comes_ends_it(mode: str, gateway: Simulator) -> None:
+    with pytest.raises(VeoServerError, match="names no video"):
+        await complete(sensor(submit("A cat sim:late_url=99 sim:seconds=0")), Task(), mode)
+
+
+@pytest.mark.parametrize("given", ["", None, "  ", "None"])
 def test_no_id(given: Any) -> None:
     with pytest.raises(VeoValidationError, match="generation_id"):
         sensor(given).execute(Task().context)
