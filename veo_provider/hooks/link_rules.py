@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -25,6 +25,7 @@ from urllib3.util.connection import create_connection
 from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
+from veo_provider.hooks.connection import VeoConnection
 
 _PORTS = {"http": 80, "https": 443}
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
@@ -61,6 +62,19 @@ class LinkRules:
     read_timeout: float
     verify: str | bool
     proxy_for: Callable[[str], str | None] = field(repr=False)
+
+    @classmethod
+    def of(cls, connection: VeoConnection) -> Self:
+        """Return the rules of a connection."""
+        return cls(
+            base_url=connection.base_url,
+            api_key=connection.api_key,
+            allowed_hosts=connection.allowed_result_hosts,
+            connect_timeout=connection.connect_timeout,
+            read_timeout=connection.read_timeout,
+            verify=connection.verify,
+            proxy_for=connection.proxy_for,
+        )
 
     @cached_property
     def home(self) -> Origin:

@@ -208,24 +208,12 @@ class VeoHook(BaseHook):
         if video.inline is not None:
             call = poll_call(generation_id)
             return self._http.open_inline(call, video.inline, video.content_type, max_bytes, error)
-        return open_link(self._url(video), self._link_rules(), max_bytes=max_bytes, error=error)
+        return open_link(self._url(video), LinkRules.of(self.connection), max_bytes=max_bytes, error=error)
 
     def _url(self, video: Video) -> str:
         # Only a path belongs to the gateway; what is wrong with a whole URL is for the link rules to say.
         url = video.url or ""
         return urljoin(f"{self.connection.base_url}/", url) if url[:1] == "/" and url[:2] != "//" else url
-
-    def _link_rules(self) -> LinkRules:
-        connection = self.connection
-        return LinkRules(
-            base_url=connection.base_url,
-            api_key=connection.api_key,
-            allowed_hosts=connection.allowed_result_hosts,
-            connect_timeout=connection.connect_timeout,
-            read_timeout=connection.read_timeout,
-            verify=connection.verify,
-            proxy_for=connection.proxy_for,
-        )
 
     def _send(self, call: Call) -> Answer | Problem:
         return self._http.send(call) if self.connection.api_key else _NO_KEY

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
+    XComArg,
 )
 
 from veo_provider.api.problem import Problem, Reason
@@ -54,7 +55,7 @@ class VeoGenerationSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        generation_id: str,
+        generation_id: str | XComArg,
         veo_conn_id: str = "veo_default",
         deferrable: bool = True,
         on_filtered: str = "fail",
@@ -66,7 +67,8 @@ class VeoGenerationSensor(BaseSensorOperator):
         problems = check_waiting(on_filtered, poke_interval=self.poke_interval, timeout=self.timeout)
         if problems:
             raise VeoValidationError("; ".join(problems))
-        self.generation_id = generation_id
+        # Rendering leaves text in the place of another task's output.
+        self.generation_id: str = generation_id  # type: ignore[assignment]
         self.veo_conn_id = veo_conn_id
         self.deferrable = deferrable
         self.on_filtered = on_filtered

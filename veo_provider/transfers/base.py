@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset, BaseOperator
+from airflow.providers.common.compat.sdk import Asset, BaseOperator, XComArg
 
 from veo_provider.api.result import ResultProblem
 from veo_provider.exceptions import (
@@ -59,14 +59,15 @@ class VeoTransferOperator(BaseOperator):
     def __init__(
         self,
         *,
-        generation_id: str,
+        generation_id: str | XComArg,
         veo_conn_id: str = "veo_default",
         max_bytes: int = MAX_BYTES,
         asset: str | Asset = FOLDER,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.generation_id = generation_id
+        # Rendering leaves text in the place of another task's output.
+        self.generation_id: str = generation_id  # type: ignore[assignment]
         self.veo_conn_id = veo_conn_id
         self.max_bytes = max_bytes
         self.asset = asset

@@ -45,17 +45,25 @@ def asset_for(asset: str | Asset, uri: str) -> Asset:
 
 def add_events(context: Context, outlets: Iterable[Any], videos: Sequence[StoredVideo], asset: str | Asset) -> None:
     """
-    Hand the facts to the task's outlets.
+    Hand the facts to the task's outlets: one event per asset, with the list of its videos as extra.
 
-    An alias gets one event per video: Airflow drops only events that are equal in everything, and each has its
-    own facts. An asset gets one event by Airflow's rule, so it holds the list.
+    Of two events that one task adds for the same asset, a DAG that is scheduled by it gets only the first:
+    Airflow 3.3 queues the run with the first one's time and hands over what isn't younger.
     """
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
+            by_asset: dict[str, list[StoredVideo]] = {}
             for video in videos:
-                context["outlet_events"][outlet].add(asset_for(asset, video.uri), extra=video.as_dict())
+                by_asset.setdefault(asset_for(asset, video.uri).uri, []).append(video)
+            for group in by_asset.values():
+                place = asset_for(asset, group[0].uri)
+                context["outlet_events"][outlet].add(place, extra=_extra(group))
         elif isinstance(outlet, Asset):
-            context["outlet_events"][outlet].extra[XCOM_VIDEOS] = [video.as_dict() for video in videos]
+            context["outlet_events"][outlet].extra.update(_extra(videos))
+
+
+def _extra(videos: Iterable[StoredVideo]) -> dict[str, Any]:
+    return {XCOM_VIDEOS: [video.as_dict() for video in videos]}
 
 
 def add_hook_lineage(context: Any, uri: str) -> None:

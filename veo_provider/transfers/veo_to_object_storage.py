@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
 from veo_provider.transfers.base import VeoTransferOperator
 from veo_provider.transfers.object_storage import LOCAL, ObjectStorageDestination
@@ -27,9 +27,9 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     Looking and writing are two steps, so two tasks must not write to one name at the same time.
 
     Returns the list of URIs and pushes the XCom ``veo_videos``: a list of ``uri``, ``index``, ``size`` (bytes),
-    ``sha256``, ``content_type`` and ``generation_id``. Each of these is an event of every
-    :class:`~airflow.sdk.AssetAlias` among the outlets; an :class:`~airflow.sdk.Asset` there gets the list under
-    ``veo_videos`` in its event's extra. URIs hold no connection id.
+    ``sha256``, ``content_type`` and ``generation_id``. The event of an
+    :class:`~airflow.sdk.Asset` or :class:`~airflow.sdk.AssetAlias` among the outlets holds the same list under
+    ``veo_videos`` in its extra. URIs hold no connection id.
 
     :param generation_id: the id that :class:`~veo_provider.operators.veo.VeoGenerateOperator` returned (templated).
         The generation must be finished.
@@ -53,7 +53,7 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     def __init__(
         self,
         *,
-        generation_id: str,
+        generation_id: str | XComArg,
         dst: str | ObjectStoragePath,
         dst_conn_id: str | None = None,
         overwrite: bool = False,

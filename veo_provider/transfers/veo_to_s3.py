@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from veo_provider.transfers.base import VeoTransferOperator
 from veo_provider.transfers.s3 import MARK_PREFIX, METADATA_KEY, S3Destination
@@ -26,9 +26,9 @@ class VeoToS3Operator(VeoTransferOperator):
     Looking and writing are two steps, so two tasks must not write to one key at the same time.
 
     Returns the list of ``s3://`` URIs and pushes the XCom ``veo_videos``: a list of ``uri``, ``index``, ``size``
-    (bytes), ``sha256``, ``content_type`` and ``generation_id``. Each of these is an event of every
-    :class:`~airflow.sdk.AssetAlias` among the outlets; an :class:`~airflow.sdk.Asset` there gets the list under
-    ``veo_videos`` in its event's extra.
+    (bytes), ``sha256``, ``content_type`` and ``generation_id``. The event of an
+    :class:`~airflow.sdk.Asset` or :class:`~airflow.sdk.AssetAlias` among the outlets holds the same list under
+    ``veo_videos`` in its extra.
 
     :param generation_id: the id that :class:`~veo_provider.operators.veo.VeoGenerateOperator` returned (templated).
         The generation must be finished.
@@ -69,7 +69,7 @@ class VeoToS3Operator(VeoTransferOperator):
     def __init__(
         self,
         *,
-        generation_id: str,
+        generation_id: str | XComArg,
         s3_key: str,
         s3_bucket: str | None = None,
         replace: bool = False,

@@ -71,7 +71,7 @@ DIRECTIVES = [
 @pytest.mark.parametrize("directive", DIRECTIVES)
 def test_the_video_is_what_was_asked_for(directive: str, hook: VeoHook, gateway: Simulator) -> None:
     data = read(hook, finished(hook, f"A cat {directive}"))
-    with av.open(io.BytesIO(data)) as media:
+    with av.open(io.BytesIO(data), mode="r") as media:
         assert (media.streams.video[0].width, media.streams.video[0].height) == (720, 1280)
         assert media.streams.audio
         assert media.duration is not None

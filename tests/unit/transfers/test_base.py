@@ -167,7 +167,7 @@ def test_everybody_is_told_of_a_success(tmp_path: Path, monkeypatch: pytest.Monk
         operator.execute(context)
         (event,) = context["outlet_events"][AssetAlias("films")].asset_alias_events
         assert event.dest_asset_key.uri == f"file://{tmp_path}"
-        assert event.extra["uri"] == f"file://{tmp_path}/clip.mp4"
+        assert event.extra["veo_videos"][0]["uri"] == f"file://{tmp_path}/clip.mp4"
         (dataset,) = operator.get_openlineage_facets_on_complete(None).outputs
         assert dataset.name == f"{tmp_path}/clip.mp4"
     assert [info.asset.uri for info in collector.collected_assets.outputs] == [f"file://{tmp_path}/clip.mp4"] * 2

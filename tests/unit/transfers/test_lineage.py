@@ -37,14 +37,22 @@ def test_an_asset_uri_is_ascii_and_whole() -> None:
     assert asset_for("object", "s3://bucket/ü/a#b?.mp4").uri == "s3://bucket/%C3%BC/a%23b%3F.mp4"
 
 
-def test_an_alias_gets_one_event_per_video() -> None:
+def test_an_alias_gets_one_event_per_asset() -> None:
     context = context_of()
     alias = AssetAlias("films")
     add_events(context, [alias, "something else"], VIDEOS, "folder")
     events: list[Any] = list(_serialize_outlet_events(context["outlet_events"]))
-    assert [event["extra"] for event in events] == [video.as_dict() for video in VIDEOS]
+    assert [event["extra"] for event in events] == [{"veo_videos": [video.as_dict() for video in VIDEOS]}]
     assert {event["dest_asset_key"]["uri"] for event in events} == {"s3://bucket/films"}
     assert {event["source_alias_name"] for event in events} == {"films"}
+
+
+def test_an_alias_of_exact_objects_gets_one_event_per_video() -> None:
+    context = context_of()
+    add_events(context, [AssetAlias("films")], VIDEOS, "object")
+    events: list[Any] = list(_serialize_outlet_events(context["outlet_events"]))
+    assert [event["extra"] for event in events] == [{"veo_videos": [video.as_dict()]} for video in VIDEOS]
+    assert [event["dest_asset_key"]["uri"] for event in events] == [video.uri for video in VIDEOS]
 
 
 def test_an_asset_gets_the_list() -> None:
