@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A DAG run triggered over the REST API, deferred to a real triggerer, its video in S3 over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+import pytest
+
+from tests.conftest import BUCKET
+from tests.support.airflow_api import Run
+from tests.support.airflow_home import secret_bytes_in
+from tests.support.airflow_stack import AirflowStack
+from tests.support.gateway import billed
+from tests.support.media import probe
+from tests.support.s3 import S3Server
+from veo_provider.simulator import Simulator
+
+DAG_ID = "e2e_to_s3"
+LIMIT = 240
+PROMPTS = {
+    "moto": "A ferry leaves",
+    "seaweedfs": "A train arrives",
+    "inline-moto": "A balloon rises sim:inline",
+    "inline-seaweedfs": "A crane turns sim:inline",
+    "filtered": "Something that is refused sim:filtered",
+}
+STORED = [name for name in PROMPTS if name != "filtered"]
+
+
+@pytest.fixture(scope="module")
+def prompts() -> dict[str, str]:
+    """By the name of its run; no other run in this Airflow has the same."""
+    return {name: f"{text} {uuid.uuid4()}" for name, text in PROMPTS.items()}
+
+
+@pytest.fixture(scope="module")
+def runs(stack: AirflowStack, prompts: dict[str, str]) -> dict[str, Run]:
+    """All of them at once: most of their time is waiting."""
+    stack.api.unpause(DAG_ID)
+    started = {
+        name: stack.api.trigger(
+            DAG_ID,
+            {
+                "prompt": prompt,
+                "aws_conn_id": "aws_seaweedfs" if name.endswith("seaweedfs") else "aws_default",
+                "bucket": BUCKET,
+                "key": f"e2e/{name}.mp4",
+            },
+        )
+        for name, prompt in prompts.items()
+    }
+    stack.api.wait_for(started.values(), seconds=LIMIT)
+    return started
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_stored(
+    name: str,
+    stack: AirflowStack,
+    runs: dict[str, Run],
+    prompts: dict[str, str],
+    stack_simulator: Simulator,
+    moto: S3Server,
+    seaweedfs: S3Server,
+) -> None:
+    run = runs[name]
+    assert run.state == "success", stack.api.why(run)
+    assert ("generate", -1, "deferred") in run.seen
+
+    key = f"e2e/{name}.mp4"
+    assert stack.api.xcom(run, "store") == [f"s3://{BUCKET}/{key}"]
+    server = seaweedfs if name.endswith("seaweedfs") else moto
+    data = server.read(BUCKET, key)
+    video = probe(data)
+    assert (video.width, video.height, round(video.seconds, 1)) == (720, 1280, 6.0)
+    (facts,) = stack.api.xcom(run, "store", "veo_videos")
+    assert (facts["size"], facts["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    assert server.client.head_object(Bucket=BUCKET, Key=key)["ContentType"] == "video/mp4"
+
+    (submit,) = billed(stack_simulator.ledger(), prompts[name])
+    assert submit["generation_id"] == stack.api.xcom(run, "generate")
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_polled_by_the_triggerer(name: str, stack: AirflowStack, runs: dict[str, Run]) -> None:
+    """A triggerer writes a log of its own beside the worker's; without a deferral there is none."""
+    run = runs[name]
+    folder = stack.home / "logs" / f"dag_id={DAG_ID}" / f"run_id={run.run_id}" / "task_id=generate"
+    trigger_logs = list(folder.glob("attempt=1.log.trigger.*.log"))
+    assert trigger_logs
+    assert any(stack.api.xcom(run, "generate") in log.read_text() for log in trigger_logs)
+
+
+def test_the_worker_tells_the_story(stack: AirflowStack, runs: dict[str, Run]) -> None:
+    """Trigger logs can be lost: the id and the end stand in the worker's own log."""
+    run = runs["moto"]
+    folder = stack.home / "logs" / f"dag_id={DAG_ID}" / f"run_id={run.run_id}" / "task_id=generate"
+    own = (folder / "attempt=1.log").read_text()
+    assert own.count(stack.api.xcom(run, "generate")) >= 2
+
+
+def test_filtered(
+    stack: AirflowStack, runs: dict[str, Run], prompts: dict[str, str], stack_simulator: Simulator
+) -> None:
+    run = runs["filtered"]
+    assert run.state == "failed"
+    assert run.states("generate") == ["failed"]
+    assert run.states("store") == ["upstream_failed"]
+    (submit,) = billed(stack_simulator.ledger(), prompts["filtered"])
+    log = stack.api.log(run, "generate")
+    assert submit["generation_id"] in log
+    assert "VeoContentPolicyError" in log
+
+
+def test_the_key_is_nowhere(stack: AirflowStack, runs: dict[str, Run], stack_simulator: Simulator) -> None:
+    """Not in a log, an XCom, a rendered template or anything else in the metadata database."""
+    assert all(run.ended for run in runs.values())
+    # The search does find what is in the database and in the logs.
+    generation_id = stack.api.xcom(runs["moto"], "generate")
+    found = secret_bytes_in(stack.home, generation_id)
+    assert any(name.startswith("airflow.db") for name in found)
+    assert any(name.startswith("logs/") for name in found)
+
+    assert secret_bytes_in(stack.home, stack_simulator.api_key) == []
+
+
+def test_the_key_went_nowhere_else(stack: AirflowStack, runs: dict[str, Run], stack_simulator: Simulator) -> None:
+    assert all(run.ended for run in runs.values())
+    totals = stack_simulator.ledger()["totals"]
+    assert totals["downloads"] > 0
+    assert totals["leaked_keys"] == 0
