@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Wait for a generation that someone else submitted."""
