@@ -39,6 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _layer(item) in ("system", "e2e"):
             item.add_marker(_layer(item))
+            # The first one starts the whole Airflow; each wait has a shorter limit of its own.
+            item.add_marker(pytest.mark.timeout(900))
     items.sort(key=lambda item: _ORDER.index(_layer(item)) if _layer(item) in _ORDER else -1)
 
 

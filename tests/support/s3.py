@@ -145,6 +145,8 @@ def seaweedfs_server(folder: Path) -> S3Server:
         f"-filer.port={filer}",
         "-master.volumeSizeLimitMB=256",
         "-master.telemetry=false",
+        # Each bucket takes seven; the default of eight is one bucket.
+        "-volume.max=200",
     ]
     return S3Server(
         "seaweedfs",
