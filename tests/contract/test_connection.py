@@ -13,9 +13,12 @@ import pytest
 
 from tests.contract.conftest import KEY
 from tests.contract.table import HTML
-from tests.support.raw_server import RawServer, Reply
+from tests.contract.test_contract import REQUEST, _poll
+from tests.support.certificates import make_certificate
+from tests.support.raw_server import RawServer, Reply, raw_server
+from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem
-from veo_provider.exceptions import VeoConfigurationError
+from veo_provider.exceptions import VeoConfigurationError, VeoNetworkError
 from veo_provider.hooks.connection import DEFAULT_BASE_URL, read_connection
 from veo_provider.hooks.veo import VeoAsyncHook, VeoHook
 
@@ -91,9 +94,6 @@ def test_the_triggerer_says_the_same(
 
 
 def test_a_submit_that_never_began_is_not_unknown(connect: Callable[..., str]) -> None:
-    from tests.contract.test_contract import REQUEST
-    from veo_provider.exceptions import VeoNetworkError
-
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(VeoNetworkError):
@@ -101,9 +101,6 @@ def test_a_submit_that_never_began_is_not_unknown(connect: Callable[..., str]) -
 
 
 def test_a_tls_handshake_that_fails_is_not_unknown(server: RawServer, connect: Callable[..., str]) -> None:
-    from tests.contract.test_contract import REQUEST
-    from veo_provider.exceptions import VeoNetworkError
-
     server.answer(Reply(200, {"task_id": "abc"}))
     with pytest.raises(VeoNetworkError):
         VeoHook(connect(server.url.replace("http:", "https:"))).submit(REQUEST)
@@ -118,8 +115,6 @@ def test_netrc_does_not_replace_the_key(
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     server.answer(Reply(200, {"status": "queued"}))
-    from tests.contract.test_contract import _poll
-
     _poll(mode, conn_id)
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
@@ -135,10 +130,23 @@ def test_a_proxy(
     if how == "environment":
         monkeypatch.setenv("http_proxy", server.url)
     server.answer(Reply(200, {"status": "queued"}))
-    from tests.contract.test_contract import _poll
-
     _poll(mode, connect("http://gateway.invalid", **extra))
     assert server.requests[0].target == "http://gateway.invalid/v1/video/generations/abc"
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_certificate_is_trusted_only_by_its_ca(mode: str, connect: Callable[..., str], tmp_path: Path) -> None:
+    context, ca = make_certificate(tmp_path)
+    with raw_server(context) as server:
+        server.answer(Reply(200, {"status": "queued"}))
+        seen = _poll(mode, connect(server.url, ca_bundle=str(ca)))
+        assert isinstance(seen, Generation)
+        server.answer(Reply(200, {"status": "queued"}))
+        refused = _poll(mode, connect(server.url))
+        assert isinstance(refused, Problem)
+        assert refused.reason == "network"
+        assert "certificate" in refused.message.lower()
+        assert server.requests == []
 
 
 def test_defaults_and_text_from_the_form() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -53,14 +54,15 @@ class Request:
 class RawServer:
     """Answers each request with the next reply; the last one is repeated."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.replies: list[Reply] = []
         self.requests: list[Request] = []
         self.connections = 0
         self._stopped = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -84,6 +86,11 @@ class RawServer:
                 connection.close()
                 return
             self.connections += 1
+            if self._tls is not None:
+                try:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                except OSError:
+                    continue
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -127,9 +134,9 @@ def _encode(reply: Reply) -> bytes:
 
 
 @contextmanager
-def raw_server() -> Iterator[RawServer]:
+def raw_server(tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
     """Start a server for the time of a ``with``."""
-    server = RawServer()
+    server = RawServer(tls)
     try:
         yield server
     finally:
