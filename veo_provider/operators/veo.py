@@ -239,8 +239,6 @@ class VeoGenerateOperator(BaseOperator):
         return outcome.generation_id
 
     def _fail(self, story: Story, error: VeoError) -> str:
-        if self._submitted:
-            error.about(self._submitted)
         story.failed(error)
         story.push()
         if isinstance(error, VeoContentPolicyError) and self.on_filtered == "skip":

@@ -123,6 +123,12 @@ def test_a_transient_problem_is_waited_through_with_backoff() -> None:
     assert any("answers again after 6" in step.message for step in run.said)
 
 
+def test_the_backoff_starts_over_after_an_answer() -> None:
+    run = Run()
+    run.drive(plan(timeout=10_000), [BROKEN, BROKEN, QUEUED, BROKEN, DONE])
+    assert run.sleeps == [10.0, 10.0, 20.0, 5.0, 10.0]
+
+
 def test_an_outage_ends_at_the_deadline_and_names_the_last_problem() -> None:
     outcome = Run().drive(plan(), repeat(BROKEN))
     assert outcome.reason is Reason.DEADLINE
