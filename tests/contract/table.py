@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,6 +168,21 @@ SUBMITS = [
         accepted="maybe",
     ),
     Submit("307", Reply(307, b"", {"Location": "http://127.0.0.1:9/"}), reason="wrong_base_url"),
+    Submit(
+        "a Location that is no URL",
+        Reply(302, b"", {"Location": "http://[::"}),
+        reason="unknown_submit",
+        accepted="maybe",
+    ),
+    Submit("201", Reply(201, {"task_id": "abc"}), "abc"),
+    Submit("a byte order mark", ok(b'\xef\xbb\xbf{"task_id":"abc"}'), "abc"),
+    Submit("compressed", Reply(200, gzip.compress(b'{"task_id":"abc"}'), {"Content-Encoding": "gzip"}), "abc"),
+    Submit(
+        "compressed badly",
+        Reply(200, b"not gzip", {"Content-Encoding": "gzip"}),
+        reason="unknown_submit",
+        accepted="maybe",
+    ),
     Submit("301", Reply(301, b"", {"Location": "/login"}), reason="wrong_base_url"),
     Submit("an unlisted status", error(418), reason="unknown_submit", accepted="maybe"),
     Submit("reset", Reply(reset=True), reason="unknown_submit", accepted="maybe"),
@@ -415,6 +431,9 @@ POLLS = [
     Poll("504 empty", Reply(504), reason="server", transient=True),
     Poll("524", Reply(524, HTML), reason="server", transient=True),
     Poll("302", Reply(302, b"", {"Location": "http://127.0.0.1:9/"}), reason="wrong_base_url"),
+    Poll("201", Reply(201, {"status": "queued"}), "waiting", "queued"),
+    Poll("a byte order mark", ok(b'\xef\xbb\xbf{"status":"queued"}'), "waiting", "queued"),
+    Poll("compressed badly", Reply(200, b"not gzip", {"Content-Encoding": "gzip"}), reason="network", transient=True),
     Poll("200 HTML", Reply(200, HTML), reason="server", transient=True),
     Poll("200 empty", Reply(200), reason="server", transient=True),
     Poll("200 a list", ok([]), reason="server", transient=True),

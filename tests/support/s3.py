@@ -28,7 +28,9 @@ class S3Server:
         credentials: tuple[str, str],
         folder: Path,
         env: dict[str, str] | None = None,
+        leaves: Sequence[Path] = (),
     ) -> None:
+        self._leaves = leaves
         self.url = f"http://127.0.0.1:{port}"
         self._credentials = credentials
         self._process = ManagedProcess(
@@ -96,6 +98,8 @@ class S3Server:
 
     def stop(self) -> None:
         self._process.stop()
+        for path in self._leaves:
+            path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -155,4 +159,10 @@ def seaweedfs_server(folder: Path) -> S3Server:
         credentials=(key_id, secret),
         folder=folder,
         env={"WEED_S3_SSE_KEY": "dev"},
+        # It makes these sockets in /tmp whatever it is told, and removes them only if it may take its time.
+        leaves=[
+            Path("/tmp", f"seaweedfs-{part}-{number}.sock")
+            for part, port in (("s3", s3), ("master", master), ("volume", volume), ("filer", filer))
+            for part, number in ((part, port), (f"{part}-grpc", port), (f"{part}-grpc", port + 10000))
+        ],
     )

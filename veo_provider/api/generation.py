@@ -109,7 +109,7 @@ def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
     :param answer: the gateway's answer; inline videos in it have been replaced by their number.
     :param generation_id: the id that was asked for.
     """
-    if answer.status != 200:
+    if not 200 <= answer.status < 300:
         return problem_of(Kind.POLL, answer)
     document = parse_json(answer.body)
     if not isinstance(document, dict) or answer.truncated:

@@ -43,7 +43,7 @@ def read_submit(answer: Answer) -> str | Problem:
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
     """Split off the first JSON document: shape S5 of the contract has two in one body."""
-    text = body.decode("utf-8", errors="replace").lstrip()
+    text = body.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     try:
         document, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):

@@ -57,7 +57,7 @@ class AsyncHttp:
                 async for chunk in response.content.iter_chunked(CHUNK):
                     if not reader.feed(chunk):
                         break
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a library raises over one answer, the next may be sound
             return unanswered(call.kind, connection.base_url, error, request_began=False)
         return reader.answer(time.time())
 
