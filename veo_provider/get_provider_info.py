@@ -80,7 +80,8 @@ def get_provider_info() -> dict[str, Any]:
                         "Wire name of the last frame",
                         "lastFrameImage (default); some gateways of the family read lastFrame.",
                         "string",
-                        enum=["lastFrameImage", "lastFrame", None],
+                        enum=["lastFrameImage", "lastFrame"],
+                        default="lastFrameImage",
                     ),
                 },
             }
