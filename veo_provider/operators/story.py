@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from veo_provider.exceptions import VeoError, VeoProtocolError
+from veo_provider.triggers.event import from_payload
 from veo_provider.triggers.veo import VeoGenerationTrigger
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ class Story:
         """Take the facts up that the same try pushed before it deferred."""
         story = cls(context, log)
         ti = story.ti
-        facts = ti.xcom_pull(task_ids=ti.task_id, key=GENERATION_XCOM, map_indexes=ti.map_index)
+        try:
+            facts = ti.xcom_pull(task_ids=ti.task_id, key=GENERATION_XCOM, map_indexes=ti.map_index)
+        except Exception as error:  # noqa: BLE001 - as in push()
+            log.warning("The XCom %s couldn't be read: %s", GENERATION_XCOM, type(error).__name__)
+            facts = None
         story.facts = dict(facts) if isinstance(facts, dict) else {}
         return story
 
@@ -63,11 +68,17 @@ class Story:
             self.facts["submitted_at"] = _iso(submitted_at)
             self.log.info("Submitted generation %s to %s", generation_id, self.facts.get("base_url"))
 
-    def expect(self, generation_id: str) -> None:
-        """Refuse the event of another generation."""
-        expected = self.facts.get("generation_id", generation_id)
-        if expected != generation_id:
-            raise VeoProtocolError(f"The event is of generation {generation_id}, not of {expected}")
+    def read(self, event: Any) -> Outcome:
+        """Read the trigger's event, and refuse that of another generation."""
+        expected = self.facts.get("generation_id")
+        try:
+            outcome = from_payload(event)
+        except ValueError as error:
+            # Triggerer and worker may have different versions; as an ordinary error it would be retried.
+            raise VeoProtocolError(f"The trigger's event can't be read: {error}", generation_id=expected) from None
+        if expected not in (None, outcome.generation_id):
+            raise VeoProtocolError(f"The event is of generation {outcome.generation_id}, not of {expected}")
+        return outcome
 
     def end(self, outcome: Outcome) -> None:
         """Tell how it went: the triggerer's own log may be lost."""
@@ -91,8 +102,10 @@ class Story:
         }
         if outcome.reason is None:
             took = f" after {time.time() - start:.0f} s" if start else ""
-            say = self.log.warning if outcome.filtered else self.log.info
-            say("Generation %s is done%s: %s", outcome.generation_id, took, outcome.message)
+            asked = self.facts.get("request", {}).get("sample_count", outcome.videos)
+            short = f" of the {asked} asked for" if outcome.videos < asked else ""
+            say = self.log.warning if outcome.filtered or short else self.log.info
+            say("Generation %s is done%s: %s%s", outcome.generation_id, took, outcome.message, short)
 
     def failed(self, error: VeoError) -> None:
         """Note why there is no video."""
@@ -104,8 +117,11 @@ class Story:
         }
 
     def push(self) -> None:
-        """Push the facts."""
-        self.ti.xcom_push(key=GENERATION_XCOM, value=self.facts)
+        """Push the facts; that they can't be is no reason to fail a task that has paid."""
+        try:
+            self.ti.xcom_push(key=GENERATION_XCOM, value=self.facts)
+        except Exception as error:  # noqa: BLE001
+            self.log.warning("The XCom %s couldn't be pushed: %s", GENERATION_XCOM, type(error).__name__)
 
 
 def check_waiting(on_filtered: Any, **seconds: Any) -> list[str]:

@@ -16,7 +16,6 @@ from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.story import Story, check_waiting, defer_for
-from veo_provider.triggers.event import from_payload
 
 if TYPE_CHECKING:
     import jinja2
@@ -176,10 +175,8 @@ class VeoGenerateOperator(BaseOperator):
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Turn the trigger's event into the task's result; the one ending of both modes."""
         story = Story.resumed(context, self.log)
-        outcome = from_payload(event)
-        story.expect(outcome.generation_id)
         try:
-            return self._finish(story, outcome)
+            return self._finish(story, story.read(event))
         except VeoError as error:
             return self._fail(story, error)
 

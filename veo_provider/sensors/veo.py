@@ -22,7 +22,6 @@ from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.story import Story, check_waiting, defer_for
-from veo_provider.triggers.event import from_payload
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -129,9 +128,7 @@ class VeoGenerationSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Turn the trigger's event into the sensor's result."""
         story = Story.resumed(context, self.log)
-        outcome = from_payload(event)
-        story.expect(outcome.generation_id)
-        return self._end(story, outcome)
+        return self._end(story, story.read(event))
 
     def _story(self, context: Context) -> Story:
         story = Story(context, self.log)

@@ -254,8 +254,32 @@ def test_a_foreign_event_is_refused() -> None:
     ti = Task(xcoms={"veo_generation": {"generation_id": "mine"}})
     with pytest.raises(VeoProtocolError, match="theirs"):
         operator().execute_complete(ti.context, {"outcome": "succeeded", "generation_id": "theirs"})
-    with pytest.raises(ValueError, match="not an event"):
-        operator().execute_complete(ti.context, {"status": "success"})
+    for event in ({"status": "success"}, {"generation_id": "mine", "reason": "of a later version"}):
+        with pytest.raises(VeoProtocolError, match="mine") as caught:
+            operator().execute_complete(ti.context, event)
+        assert isinstance(caught.value, AirflowFailException)
+
+
+def test_an_xcom_that_fails_does_not_fail_a_task_that_has_paid(
+    gateway: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(Task, "xcom_push", broken)
+    assert operator(wait_for_completion=False).execute(Task().context)
+    monkeypatch.setattr(Task, "xcom_pull", broken)
+    assert operator().execute_complete(Task().context, {"outcome": "succeeded", "generation_id": "g"}) == "g"
+    log = capsys.readouterr().out
+    assert "couldn't be pushed" in log
+    assert "couldn't be read" in log
+
+
+def test_fewer_videos_than_asked_for_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    ti = Task(xcoms={"veo_generation": {"generation_id": "g", "request": {"sample_count": 3}}})
+    event = {"outcome": "succeeded", "generation_id": "g", "message": "2 videos", "videos": 2}
+    operator().execute_complete(ti.context, event)
+    assert "2 videos of the 3 asked for" in capsys.readouterr().out
 
 
 def test_each_mapped_task_has_its_own_facts() -> None:
