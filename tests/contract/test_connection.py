@@ -149,6 +149,18 @@ def test_a_certificate_is_trusted_only_by_its_ca(mode: str, connect: Callable[..
         assert server.requests == []
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("base_url", ["https://gateway.invalid", "http://gateway.invalid"])
+def test_a_proxys_password_is_in_no_message(
+    base_url: str, mode: str, server: RawServer, connect: Callable[..., str]
+) -> None:
+    server.answer(Reply(407, b"no"))
+    seen = _poll(mode, connect(base_url, proxy=server.url.replace("//", "//user:s3cret-word@")))
+    assert isinstance(seen, Problem)
+    assert "407" in seen.message
+    assert "s3cret-word" not in seen.message
+
+
 def test_defaults_and_text_from_the_form() -> None:
     connection = read_connection("c", host=None, password=" sk-1 ", extra={"proxy": "", "ca_bundle": None})
     assert connection.base_url == DEFAULT_BASE_URL
@@ -201,3 +213,13 @@ def test_every_mistake_in_one_error() -> None:
     ):
         assert word in str(caught.value)
     assert "pw" not in str(caught.value)
+
+
+def test_the_key_and_the_proxys_password_are_masked(
+    server: RawServer, connect: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("veo_provider.hooks.connection.mask_secret", masked.append)
+    conn_id = connect(server.url, proxy="http://user:s3cret-word@127.0.0.1:9")
+    assert VeoHook(conn_id).connection.api_key == KEY
+    assert masked == [KEY, "s3cret-word"]

@@ -90,8 +90,8 @@ def from_airflow(conn_id: str, found: Connection, extra: Mapping[str, Any]) -> V
     connection = read_connection(
         conn_id, host=found.host, schema=found.schema, port=found.port, password=found.password, extra=extra
     )
-    # The proxy's URL may hold a password; Airflow masks only the key by itself.
-    for secret in (connection.api_key, connection.proxy):
+    # Airflow masks only the key by itself.
+    for secret in (connection.api_key, urlsplit(connection.proxy or "").password):
         if secret:
             mask_secret(secret)
     return connection
