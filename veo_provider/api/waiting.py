@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from veo_provider.api.failures import missing_samples
 from veo_provider.api.generation import Generation, Phase
@@ -104,17 +104,15 @@ class Ask:
     """Ask for the generation and send the answer back into the flow."""
 
 
-@dataclass(frozen=True)
-class Tell:
-    """Say something in the log."""
+class Tell(Protocol):
+    """Says something in the log."""
 
-    message: str
-    warning: bool = False
+    def __call__(self, message: str, *, warning: bool = False) -> None:
+        """Say it."""
 
 
-Step: TypeAlias = Sleep | Ask | Tell
 Seen: TypeAlias = Generation | Problem
-Waiting: TypeAlias = Generator[Step, Seen | None, Outcome]
+Waiting: TypeAlias = Generator[Sleep | Ask | Outcome, Seen | None, None]
 
 
 def judge(generation_id: str, seen: Seen) -> Outcome | None:
@@ -136,16 +134,17 @@ def judge(generation_id: str, seen: Seen) -> Outcome | None:
     return Outcome(generation_id, None, message, seen.status, videos=count, filtered=seen.filtered_count)
 
 
-def waiting(plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], float]) -> Waiting:
+def waiting(plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], float], tell: Tell) -> Waiting:
     """
     Wait for a generation as a flow of steps, without a socket or a clock of its own.
 
-    A driver does each step and sends what it has seen after :class:`Ask`. Transient problems are waited
-    through until the deadline; a generation that is finished is never called late.
+    A driver does each step, and sends what it has seen after :class:`Ask`; the last step is the outcome.
+    Transient problems are waited through until the deadline; a generation that is finished is never called late.
 
     :param plan: what to wait for.
     :param clock: epoch seconds.
     :param jitter: a number from 0 to 1, to spread polls.
+    :param tell: takes what belongs into the log.
     """
     record = _Record(plan)
     early = min(plan.first_poll_at, plan.deadline) - clock()
@@ -155,10 +154,11 @@ def waiting(plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], flo
         seen = yield Ask()
         assert seen is not None, "a driver answers Ask"
         now = clock()
-        yield from record.note(seen, now)
+        record.note(seen, now, tell)
         outcome = judge(plan.generation_id, seen) or record.given_up(seen, now)
         if outcome is not None:
-            return record.complete(outcome)
+            yield record.complete(outcome)
+            return
         pause = record.pause(seen, jitter())
         yield Sleep(max(MIN_PAUSE, min(pause, plan.deadline - now)))
 
@@ -176,28 +176,28 @@ class _Record:
     unknown: bool = False
     last_problem: Problem | None = None
 
-    def note(self, seen: Seen, now: float) -> Generator[Step, Seen | None, None]:
+    def note(self, seen: Seen, now: float, tell: Tell) -> None:
         self.polls += 1
         if isinstance(seen, Problem):
             self.errors += 1
             self.last_problem = seen
             # Every doubling is enough: an outage of an hour must not fill the log.
             if self.errors & (self.errors - 1) == 0:
-                yield Tell(f"Poll failed ({self.errors} in a row), waiting on: {seen.message}", warning=True)
+                tell(f"Poll failed ({self.errors} in a row), waiting on: {seen.message}", warning=True)
             return
         if self.errors:
-            yield Tell(f"The gateway answers again after {self.errors} failed polls")
+            tell(f"The gateway answers again after {self.errors} failed polls")
         self.errors, self.last_problem = 0, None
         if seen.phase is Phase.SUCCEEDED and not seen.is_final:
             self.late_urls += 1
         if not seen.known_status and not self.unknown:
             self.unknown = True
-            yield Tell(f"Unknown status {seen.status!r}: waiting on as if it were pending", warning=True)
+            tell(f"Unknown status {seen.status!r}: waiting on as if it were pending", warning=True)
         if not self.history or seen.status != self.status:
             self.status = seen.status
             self.history.append((seen.status, now))
             progress = "" if seen.progress is None else f" ({seen.progress}%)"
-            yield Tell(f"Generation {seen.generation_id} is {seen.status or 'waiting'}{progress}")
+            tell(f"Generation {seen.generation_id} is {seen.status or 'waiting'}{progress}")
 
     def given_up(self, seen: Seen, now: float) -> Outcome | None:
         plan = self.plan

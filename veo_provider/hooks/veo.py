@@ -18,7 +18,7 @@ from veo_provider.api.generation import Generation, Video, read_generation
 from veo_provider.api.models import read_models
 from veo_provider.api.problem import Accepted, Problem, Reason
 from veo_provider.api.submission import read_submit
-from veo_provider.api.waiting import Ask, Outcome, Seen, Sleep, Tell, WaitPlan, waiting
+from veo_provider.api.waiting import Outcome, Seen, Sleep, WaitPlan, waiting
 from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoNotReadyError,
@@ -164,20 +164,15 @@ class VeoHook(BaseHook):
 
     def wait(self, plan: WaitPlan) -> Outcome:
         """Wait for a generation on this worker. The triggerer's twin is :meth:`VeoAsyncHook.wait`."""
-        flow, seen = waiting(plan, time.time, random.random), None
-        while True:
-            try:
-                step = flow.send(seen)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
-            seen = None
+        flow = waiting(plan, time.time, random.random, partial(_tell, self))
+        step = next(flow)
+        while not isinstance(step, Outcome):
             if isinstance(step, Sleep):
                 time.sleep(step.seconds)
-            elif isinstance(step, Ask):
-                seen = self.poll(plan.generation_id)
+                step = next(flow)
             else:
-                _tell(self, step)
+                step = flow.send(self.poll(plan.generation_id))
+        return step
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -265,20 +260,15 @@ class VeoAsyncHook(BaseHook):
 
     async def wait(self, plan: WaitPlan) -> Outcome:
         """Wait for a generation without blocking the event loop; as :meth:`VeoHook.wait`."""
-        flow, seen = waiting(plan, time.time, random.random), None
-        while True:
-            try:
-                step = flow.send(seen)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
-            seen = None
+        flow = waiting(plan, time.time, random.random, partial(_tell, self))
+        step = next(flow)
+        while not isinstance(step, Outcome):
             if isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
-            elif isinstance(step, Ask):
-                seen = await self.poll(plan.generation_id)
+                step = next(flow)
             else:
-                _tell(self, step)
+                step = flow.send(await self.poll(plan.generation_id))
+        return step
 
 
 def _generation(generation_id: str, seen: Seen) -> Generation:
@@ -287,5 +277,5 @@ def _generation(generation_id: str, seen: Seen) -> Generation:
     return seen
 
 
-def _tell(hook: BaseHook, step: Tell) -> None:
-    (hook.log.warning if step.warning else hook.log.info)("%s", step.message)
+def _tell(hook: BaseHook, message: str, *, warning: bool = False) -> None:
+    (hook.log.warning if warning else hook.log.info)("%s", message)

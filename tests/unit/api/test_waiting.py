@@ -15,11 +15,9 @@ from veo_provider.api.waiting import (
     LATE_URL_POLLS,
     MAX_HISTORY,
     MAX_PAUSE,
-    Ask,
     Outcome,
     Seen,
     Sleep,
-    Tell,
     WaitPlan,
     judge,
     waiting,
@@ -40,27 +38,27 @@ class Run:
 
     now: float = START
     sleeps: list[float] = field(default_factory=list)
-    said: list[Tell] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
     asked_at: list[float] = field(default_factory=list)
+
+    def tell(self, message: str, *, warning: bool = False) -> None:
+        (self.warned if warning else self.said).append(message)
 
     def drive(self, plan: WaitPlan, answers: Iterable[Seen], jitter: float = 0.5) -> Outcome:
         coming = iter(answers)
-        flow, seen = waiting(plan, lambda: self.now, lambda: jitter), None
-        while True:
-            try:
-                step = flow.send(seen)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
-            seen = None
+        flow = waiting(plan, lambda: self.now, lambda: jitter, self.tell)
+        step = next(flow)
+        while not isinstance(step, Outcome):
             if isinstance(step, Sleep):
                 self.sleeps.append(step.seconds)
                 self.now += step.seconds
-            elif isinstance(step, Ask):
-                self.asked_at.append(self.now - START)
-                seen = next(coming)
+                step = next(flow)
             else:
-                self.said.append(step)
+                self.asked_at.append(self.now - START)
+                step = flow.send(next(coming))
+        assert not list(flow), "nothing comes after the outcome"
+        return step
 
 
 def plan(timeout: float = 100.0, first: float = 10.0, interval: float = 5.0, ours: bool = True) -> WaitPlan:
@@ -114,13 +112,12 @@ def test_a_transient_problem_is_waited_through_with_backoff() -> None:
     outcome = run.drive(plan(timeout=10_000), [QUEUED, *[BROKEN] * 6, DONE])
     assert outcome.reason is None
     assert run.sleeps[2:8] == [10.0, 20.0, 40.0, MAX_PAUSE, MAX_PAUSE, MAX_PAUSE]
-    warned = [step.message for step in run.said if step.warning]
-    assert [message.split(" in a row")[0] for message in warned] == [
+    assert [message.split(" in a row")[0] for message in run.warned] == [
         "Poll failed (1",
         "Poll failed (2",
         "Poll failed (4",
     ]
-    assert any("answers again after 6" in step.message for step in run.said)
+    assert any("answers again after 6" in message for message in run.said)
 
 
 def test_the_backoff_starts_over_after_an_answer() -> None:
@@ -174,9 +171,7 @@ def test_an_unknown_status_waits_on_and_warns_once() -> None:
     odd = Generation("g", Phase.WAITING, "dreaming", known_status=False)
     run = Run()
     assert run.drive(plan(), [odd, odd, odd, DONE]).reason is None
-    assert [step.message for step in run.said if step.warning] == [
-        "Unknown status 'dreaming': waiting on as if it were pending"
-    ]
+    assert run.warned == ["Unknown status 'dreaming': waiting on as if it were pending"]
 
 
 def test_failures_and_filters_end_it() -> None:
