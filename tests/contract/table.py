@@ -174,6 +174,12 @@ SUBMITS = [
         reason="unknown_submit",
         accepted="maybe",
     ),
+    Submit(
+        "200 with an error code around a task",
+        ok({"code": "400", "data": {"task_id": "task_77"}}),
+        reason="unknown_submit",
+        accepted="maybe",
+    ),
     Submit("201", Reply(201, {"task_id": "abc"}), "abc"),
     Submit("a byte order mark", ok(b'\xef\xbb\xbf{"task_id":"abc"}'), "abc"),
     Submit("compressed", Reply(200, gzip.compress(b'{"task_id":"abc"}'), {"Content-Encoding": "gzip"}), "abc"),

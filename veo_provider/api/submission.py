@@ -38,7 +38,13 @@ def read_submit(answer: Answer) -> str | Problem:
     if found:
         return found
     problem = problem_of(Kind.SUBMIT, answer)
-    return _no_id(answer, problem.message) if problem.reason is Reason.PROTOCOL else problem
+    # An error that names a task may stand beside a billed one: it proves nothing.
+    unsure = problem.reason is Reason.PROTOCOL or b'"task_id"' in answer.body
+    return (
+        _no_id(answer, f"{problem.message} {printable(answer.body.decode(errors='replace'), 200)}")
+        if unsure
+        else problem
+    )
 
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -25,6 +24,10 @@ GENERATION_XCOM = "veo_generation"
 
 DEFER_MARGIN = 180.0
 """Seconds by which Airflow's own limit on a deferral comes behind ours: it would skip ``execute_complete``."""
+
+
+MAX_SECONDS = 30 * 86_400
+"""The longest wait: a number that no date can hold would fail the task after it has paid."""
 
 
 class Story:
@@ -67,13 +70,14 @@ class Story:
         else:
             self.facts["submitted_at"] = _iso(submitted_at)
             self.log.info("Submitted generation %s to %s", generation_id, self.facts.get("base_url"))
+        self.push()
 
     def read(self, event: Any) -> Outcome:
         """Read the trigger's event, and refuse that of another generation."""
         expected = self.facts.get("generation_id")
         try:
             outcome = from_payload(event)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             # Triggerer and worker may have different versions; as an ordinary error it would be retried.
             raise VeoProtocolError(f"The trigger's event can't be read: {error}", generation_id=expected) from None
         if expected not in (None, outcome.generation_id):
@@ -127,9 +131,9 @@ class Story:
 def check_waiting(on_filtered: Any, **seconds: Any) -> list[str]:
     """List what is wrong with the arguments for waiting; ``seconds`` by their names."""
     problems = [
-        f"{name}: {value!r} is not a number of seconds above 0"
+        f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_SECONDS}"
         for name, value in seconds.items()
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS
     ]
     if on_filtered not in ("fail", "skip"):
         problems.append(f"on_filtered: {on_filtered!r} is neither 'fail' nor 'skip'")

@@ -40,5 +40,7 @@ def from_payload(payload: Any) -> Outcome:
         values["reason"] = Reason(values["reason"])
     elif payload.get("outcome") != "succeeded":
         raise ValueError(f"an event without a reason for its failure: {printable(repr(payload), 200)}")
+    if not all(isinstance(values.get(name, 0), int) for name in ("videos", "filtered", "polls")):
+        raise ValueError(f"an event whose counts are no numbers: {printable(repr(payload), 200)}")
     values["history"] = tuple((str(status), float(at)) for status, at in payload.get("history", ()))
     return Outcome(**values)

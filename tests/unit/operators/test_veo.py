@@ -215,7 +215,8 @@ def test_nothing_is_sent_of_a_wrong_request(gateway: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"poll_interval": 0}, {"timeout": -1}, {"timeout": float("inf")}, {"on_filtered": "ignore"}]
+    "arguments",
+    [{"poll_interval": 0}, {"timeout": -1}, {"timeout": float("inf")}, {"timeout": 1e15}, {"on_filtered": "ignore"}],
 )
 def test_a_wrong_setting_fails_when_the_dag_is_read(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
@@ -254,7 +255,12 @@ def test_a_foreign_event_is_refused() -> None:
     ti = Task(xcoms={"veo_generation": {"generation_id": "mine"}})
     with pytest.raises(VeoProtocolError, match="theirs"):
         operator().execute_complete(ti.context, {"outcome": "succeeded", "generation_id": "theirs"})
-    for event in ({"status": "success"}, {"generation_id": "mine", "reason": "of a later version"}):
+    for event in (
+        {"status": "success"},
+        {"generation_id": "mine", "reason": "of a later version"},
+        {"generation_id": "mine", "outcome": "succeeded", "history": None},
+        {"generation_id": "mine", "outcome": "succeeded", "videos": "1"},
+    ):
         with pytest.raises(VeoProtocolError, match="mine") as caught:
             operator().execute_complete(ti.context, event)
         assert isinstance(caught.value, AirflowFailException)
