@@ -30,7 +30,7 @@ _SERVER: _Verdict = (Reason.SERVER, True, _MAYBE)
 _SERVER_ACCEPTED: _Verdict = (Reason.SERVER, True, _YES)
 _TIMED_OUT: _Verdict = (Reason.NETWORK, True, _MAYBE)
 
-_USERINFO = re.compile(r"//[^/\s@'\"]*@")
+_USERINFO = re.compile(r"//[^/@'\"]*@")
 _QUOTA_CODES = {"quota_not_enough", "insufficient_user_quota", "pre_consume_token_quota_failed"}
 _EXHAUSTED = ("exhausted", "quota", "额度", "余额", "已用尽")
 _INVALID_STATUS = {405, 411, 413, 414, 415, 422, 501}
