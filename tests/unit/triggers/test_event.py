@@ -7,10 +7,13 @@ import asyncio
 import json
 import time
 
+import msgspec
 import pytest
 
+from veo_provider.api.calls import Answer
+from veo_provider.api.generation import read_generation
 from veo_provider.api.problem import Reason
-from veo_provider.api.waiting import Outcome
+from veo_provider.api.waiting import Outcome, judge
 from veo_provider.simulator import Simulator
 from veo_provider.triggers.event import from_payload, to_payload
 from veo_provider.triggers.veo import VeoGenerationTrigger
@@ -27,6 +30,22 @@ from veo_provider.triggers.veo import VeoGenerationTrigger
 )
 def test_there_and_back(outcome: Outcome) -> None:
     assert from_payload(json.loads(json.dumps(to_payload(outcome)))) == outcome
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "failed", "error": {"code": "\ud800", "message": "x\ud800"}},
+        {"status": "failed", "error": {"code": "A" * 60_000, "message": "x"}},
+        {"status": "\ud800"},
+        {"status": "succeeded", "url": "https://h/1", "metadata": {"response": {"raiMediaFilteredCount": 1e30}}},
+    ],
+)
+def test_no_answer_makes_an_event_that_the_triggerer_cannot_send(body: dict[str, object]) -> None:
+    seen = read_generation(Answer(200, {}, json.dumps(body).encode()), "g")
+    outcome = judge("g", seen) or Outcome("g", Reason.DEADLINE, "late", seen.status)  # type: ignore[union-attr]
+    # The triggerer's own encoding, which gives up on what it doesn't know.
+    assert len(msgspec.msgpack.encode(to_payload(outcome))) < 1500
 
 
 def test_it_stays_small() -> None:
