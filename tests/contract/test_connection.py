@@ -16,6 +16,8 @@ from tests.contract.table import HTML
 from tests.contract.test_contract import REQUEST, _poll
 from tests.support.certificates import make_certificate
 from tests.support.raw_server import RawServer, Reply, raw_server
+from veo_provider.api.calls import Kind
+from veo_provider.api.errors import unanswered
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem
 from veo_provider.exceptions import VeoConfigurationError, VeoNetworkError
@@ -159,6 +161,13 @@ def test_a_proxys_password_is_in_no_message(
     assert isinstance(seen, Problem)
     assert "407" in seen.message
     assert "s3cret-word" not in seen.message
+
+
+@pytest.mark.parametrize("text", ["http://us er:s3cret@h:9", "at 'http://u:s3cret@h/', again //u:s3cret@h"])
+def test_no_password_in_an_errors_words(text: str) -> None:
+    message = unanswered(Kind.POLL, "http://gw", ValueError(text), request_began=False).message
+    assert "s3cret" not in message
+    assert "http://gw" in message
 
 
 def test_defaults_and_text_from_the_form() -> None:

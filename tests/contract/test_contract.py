@@ -89,6 +89,21 @@ def test_poll(row: Poll, mode: str, server: RawServer, conn_id: str) -> None:
     assert {request.target for request in server.requests} == {"/v1/video/generations/abc"}
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, [{"task_id": "task_BILLED"}]),
+        Reply(200, b'data: {"task_id":"task_BILLED"}'),
+        Reply(200, b'{"task_id":"task_BILLED","status":"pen', {"Connection": "close"}, cut=38, length=False),
+        Reply(200, {"code": "400", "data": {"task_id": "task_BILLED"}}),
+    ],
+)
+def test_an_unknown_submit_quotes_what_may_name_it(reply: Reply, server: RawServer, conn_id: str) -> None:
+    server.answer(reply)
+    with pytest.raises(VeoUnknownSubmitError, match="task_BILLED"):
+        VeoHook(conn_id).submit(REQUEST)
+
+
 def test_what_is_sent(server: RawServer, conn_id: str) -> None:
     server.answer(Reply(200, {"task_id": "abc"}))
     VeoHook(conn_id).submit(REQUEST)

@@ -11,6 +11,7 @@ from typing import Any
 
 MAX_NESTING = 12
 MAX_TEXT = 600
+MAX_CODE = 100
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _collect(value: Any, codes: list[str], messages: list[str], depth: int) -> N
         return
     code = value.get("code")
     if isinstance(code, (str, int)) and not isinstance(code, bool) and str(code).strip():
-        codes.append(str(code).strip().lower())
+        codes.append(printable(str(code), MAX_CODE).lower())
     for key in ("message", "fail_reason", "error", "detail"):
         _collect(value.get(key), codes, messages, depth - 1)
 

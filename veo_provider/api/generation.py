@@ -23,6 +23,10 @@ WAITING = {"pending", "submitted", "queued", "not_start", "unknown", "created", 
 _INLINE = re.compile(r"data:(?P<type>[^;,]*)(?:;[^,]*)?,#(?P<number>\d{1,6})")
 
 
+MAX_FILTERED = 1000
+"""More samples than any request has. A count from outside may be too large for Airflow to encode."""
+
+
 class Phase(StrEnum):
     """Where a generation stands."""
 
@@ -207,7 +211,7 @@ def _filtered(task: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
         texts = tuple(printable(str(r), 300) for r in reasons) if isinstance(reasons, list) else ()
         count = _integer(place.get("raiMediaFilteredCount")) or 0
         if count > 0 or texts:
-            return max(count, 0), texts
+            return min(max(count, 0), MAX_FILTERED), texts
     return 0, ()
 
 

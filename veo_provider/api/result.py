@@ -75,6 +75,10 @@ def _decode(text: bytes) -> bytes:
         raise bad_result(f"The inline video isn't base64: {error}") from None
 
 
+MAX_VIDEO_BYTES = 2 * 1024**3
+"""The largest video that is read unless somebody says otherwise."""
+
+
 class VideoStream(io.RawIOBase):
     """
     A video as a readable binary stream; it can't seek, and its memory doesn't grow with the video.

@@ -40,11 +40,7 @@ def read_submit(answer: Answer) -> str | Problem:
     problem = problem_of(Kind.SUBMIT, answer)
     # An error that names a task may stand beside a billed one: it proves nothing.
     unsure = problem.reason is Reason.PROTOCOL or b'"task_id"' in answer.body
-    return (
-        _no_id(answer, f"{problem.message} {printable(answer.body.decode(errors='replace'), 200)}")
-        if unsure
-        else problem
-    )
+    return _no_id(answer, problem.message) if unsure else problem
 
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
@@ -78,7 +74,9 @@ def _is_text(value: str) -> bool:
 def _no_id(answer: Answer, why: str) -> Problem:
     return Problem(
         Reason.PROTOCOL,
-        f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}",
+        f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}. It said: "
+        # Whatever is in it may name the generation that is billed.
+        f"{printable(answer.body.decode(errors='replace'), 300) or 'nothing'}",
         accepted=Accepted.MAYBE,
         status_code=answer.status,
         request_id=request_id(answer),

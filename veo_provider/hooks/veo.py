@@ -17,6 +17,7 @@ from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_
 from veo_provider.api.generation import Generation, Video, read_generation
 from veo_provider.api.models import read_models
 from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.result import MAX_VIDEO_BYTES
 from veo_provider.api.submission import read_submit
 from veo_provider.api.waiting import Outcome, Seen, Sleep, WaitPlan, waiting
 from veo_provider.exceptions import (
@@ -36,8 +37,6 @@ from veo_provider.hooks.links import LinkRules, open_link
 if TYPE_CHECKING:
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.result import VideoStream
-
-MAX_VIDEO_BYTES = 2 * 1024**3
 
 _NO_KEY = Problem(Reason.AUTHENTICATION, "The connection has no API key: put it in the password field")
 

@@ -81,8 +81,8 @@ class VeoGenerateOperator(BaseOperator):
         its bill, go on.
     :param on_filtered: what a refusal by a safety filter does: ``"fail"``, without a retry, or ``"skip"``.
     :param generation_id: take up a generation that was already submitted elsewhere instead of submitting
-        (templated). The request fields are not sent then. An empty text submits, ``None`` from a template is an
-        error.
+        (templated). The request fields are not sent then. An empty text, the default, submits; ``None`` is an
+        error, because a look-up that found nothing must not buy.
     """
 
     template_fields: Sequence[str] = (*_REQUEST_FIELDS, "generation_id", "veo_conn_id")
@@ -113,7 +113,7 @@ class VeoGenerateOperator(BaseOperator):
         poll_interval: float = 5.0,
         timeout: float = 1200.0,
         on_filtered: str = "fail",
-        generation_id: str | None = None,
+        generation_id: str | None = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -142,7 +142,6 @@ class VeoGenerateOperator(BaseOperator):
         self.generation_id = generation_id
         # Images as they will be sent; the template fields hold what may be shown.
         self._images: dict[str, str] = {}
-        self._adopts = generation_id is not None
         self._submitted: str | None = None
 
     @cached_property
@@ -159,12 +158,10 @@ class VeoGenerateOperator(BaseOperator):
             plan = self._submit(story)
             if not self.wait_for_completion:
                 self.log.info("Not waiting for generation %s: wait_for_completion=False", plan.generation_id)
-                story.push()
                 return plan.generation_id
             # What is final already ends here: a very short deferral can make Airflow fail the try.
             outcome = judge(plan.generation_id, self.hook.poll(plan.generation_id))
             if outcome is None and self.deferrable:
-                story.push()
                 defer_for(self, self.veo_conn_id, plan)
             return self._finish(story, outcome or self.hook.wait(plan))
         except VeoError as error:
@@ -206,8 +203,8 @@ class VeoGenerateOperator(BaseOperator):
         )
 
     def _adopted(self) -> str:
-        given = "" if self.generation_id is None else str(self.generation_id).strip()
-        if self._adopts and (self.generation_id is None or given == "None"):
+        given = str(self.generation_id).strip()
+        if given == "None":
             # A look-up that found nothing must not end in a purchase.
             raise VeoValidationError(
                 "generation_id is given and came out as None: nothing was sent. Leave it out, or let it be an empty "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, BaseOperator, XComArg
 
-from veo_provider.api.result import ResultProblem
+from veo_provider.api.result import MAX_VIDEO_BYTES, ResultProblem
 from veo_provider.exceptions import (
     VeoError,
     VeoNotFoundError,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from veo_provider.hooks.veo import VeoHook
 
-MAX_BYTES = 2 * 1024**3
-
 
 class VeoTransferOperator(BaseOperator):
     """
@@ -61,7 +59,7 @@ class VeoTransferOperator(BaseOperator):
         *,
         generation_id: str | XComArg,
         veo_conn_id: str = "veo_default",
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_VIDEO_BYTES,
         asset: str | Asset = FOLDER,
         **kwargs: Any,
     ) -> None:

@@ -31,8 +31,9 @@ class ObjectStorageDestination:
     A store behind :class:`~airflow.sdk.ObjectStoragePath`; names are URIs.
 
     Beside each video lies ``<name>.veo.json`` with its facts, by which a later try knows it. It is written just
-    before the video appears, and counts only if the video has the size it names: so a crash at any moment
-    leaves nothing that a retry could take for the video, or for somebody else's.
+    before the video appears, and counts only if the video has the size it names: so a crash in between
+    leaves nothing of a first video that a retry could take for somebody else's. Where another video is being
+    replaced it does: of the same size, the old one is then taken for the new; of another size, a person must look.
 
     :param conn_id: Airflow's connection to the store; ``None``: the one in the name, if any.
     """

@@ -15,19 +15,9 @@ MAX_MESSAGE = 700
 """An event goes through the metadata database and, word for word, into the trigger's log."""
 
 
-MAX_CODE = 100
-MAX_COUNT = 1000
-
-
 def to_payload(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as the payload of a ``TriggerEvent``."""
-    # What Airflow can't encode (half a surrogate, a huge number) ends the triggerer, with everybody's triggers.
-    short = replace(
-        outcome,
-        message=printable(outcome.message, MAX_MESSAGE),
-        code=printable(outcome.code or "", MAX_CODE) or None,
-        filtered=min(outcome.filtered, MAX_COUNT),
-    )
+    short = replace(outcome, message=printable(outcome.message, MAX_MESSAGE))
     payload = {name: value for name, value in asdict(short).items() if value not in (None, (), 0, "")}
     payload["generation_id"] = outcome.generation_id
     payload["outcome"] = "failed" if outcome.reason else "succeeded"

@@ -23,6 +23,7 @@ from veo_provider.exceptions import (
     VeoUnknownSubmitError,
     VeoValidationError,
 )
+from veo_provider.hooks.veo import VeoHook
 from veo_provider.operators import veo as module
 from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.simulator import Simulator
@@ -181,6 +182,24 @@ def test_a_look_up_that_found_nothing_buys_nothing(given: str, gateway: Simulato
     with pytest.raises(VeoValidationError, match="generation_id"):
         task.execute(Task().context)
     assert gateway.ledger()["submits"] == []
+
+
+def test_a_mapped_look_up_that_found_nothing_buys_nothing(gateway: Simulator) -> None:
+    # A mapped operator gets the values it is expanded over as arguments.
+    with pytest.raises(VeoValidationError, match="generation_id"):
+        sync("A cat", generation_id=None).execute(Task().context)
+    assert gateway.ledger()["submits"] == []
+
+
+def test_the_facts_are_there_while_the_worker_waits(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VeoHook, "wait", killed)
+    ti = Task()
+    with pytest.raises(KeyboardInterrupt):
+        sync("A cat").execute(ti.context)
+    assert ti.xcoms["veo_generation"]["generation_id"] == gateway.ledger()["submits"][0]["generation_id"]
 
 
 def test_an_empty_id_submits(gateway: Simulator) -> None:
