@@ -242,7 +242,7 @@ _BY_REASON: dict[Reason, type[VeoError]] = {
     Reason.NOT_FOUND: VeoNotFoundError,
     Reason.PROTOCOL: VeoProtocolError,
     Reason.RESULT_GONE: VeoResultGoneError,
-    Reason.NO_VIDEO: VeoServerError,
+    Reason.NO_VIDEO: VeoProtocolError,
     Reason.UNSAFE_LINK: VeoUnsafeLinkError,
     Reason.UNKNOWN_SUBMIT: VeoUnknownSubmitError,
 }

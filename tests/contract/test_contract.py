@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from tests.contract.odd_rows import ODD_POLLS, ODD_SUBMITS
 from tests.contract.table import LINK, POLLS, SUBMITS, Poll, Submit
 from tests.support.raw_server import RawServer, Reply
 from veo_provider.api.generation import Generation
@@ -47,7 +48,7 @@ def _poll(mode: str, conn_id: str, generation_id: str = "abc") -> Seen:
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("row", SUBMITS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*SUBMITS, *ODD_SUBMITS], ids=lambda row: row.name)
 def test_submit(row: Submit, server: RawServer, conn_id: str) -> None:
     server.answer(row.reply)
     hook = VeoHook(conn_id)
@@ -71,7 +72,7 @@ def test_submit(row: Submit, server: RawServer, conn_id: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-@pytest.mark.parametrize("row", POLLS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*POLLS, *ODD_POLLS], ids=lambda row: row.name)
 def test_poll(row: Poll, mode: str, server: RawServer, conn_id: str) -> None:
     server.answer(row.reply)
     seen = _poll(mode, conn_id)

@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class Reply:
     :param length: say how long the body is; without, its end is the connection's.
     :param reset: reset the connection instead of answering.
     :param stall: seconds to say nothing before closing.
+    :param drip: seconds between two bytes, the head's included; the last one never comes.
     """
 
     status: int = 200
@@ -35,6 +36,7 @@ class Reply:
     length: bool = True
     reset: bool = False
     stall: float = 0.0
+    drip: float = 0.0
 
     @property
     def payload(self) -> bytes:
@@ -105,9 +107,20 @@ class RawServer:
                 if reply.reset:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return
+                if reply.drip:
+                    self._drip(connection, reply)
+                    return
                 connection.sendall(_encode(reply))
                 if reply.cut is not None:
                     return
+
+    def _drip(self, connection: socket.socket, reply: Reply) -> None:
+        with suppress(OSError):  # the client may have had enough
+            for byte in _encode(reply)[:-1]:
+                connection.sendall(bytes([byte]))
+                if self._stopped.wait(reply.drip):
+                    return
+            self._stopped.wait(20)
 
 
 def _read_request(incoming: Any) -> Request | None:

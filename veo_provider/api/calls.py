@@ -10,6 +10,9 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
+MAX_ID = 2000
+"""Characters of a generation id. The longest known has a few hundred, the shortest limit of a URL is 8 KB."""
+
 
 class Kind(StrEnum):
     """What a call is for; it decides what its failure means."""
@@ -59,6 +62,26 @@ def submit_call(wire: Mapping[str, Any]) -> Call:
     """Submit a generation (``wire``: the request's fields under their wire names). This costs money."""
     body = json.dumps(wire, ensure_ascii=False).encode()
     return Call(Kind.SUBMIT, "POST", "/v1/video/generations", body)
+
+
+def id_problem(generation_id: str) -> str | None:
+    """
+    Say why an id can't be asked for; ``None`` if it can.
+
+    The contract allows any text. But ``.`` and ``..`` are lost on the way whatever their encoding, and what isn't
+    printable could forge a line of a log.
+
+    :param generation_id: as it came, without the blanks around it.
+    """
+    if not generation_id:
+        return "it is empty"
+    if generation_id in (".", ".."):
+        return "no URL can hold it"
+    if len(generation_id) > MAX_ID:
+        return f"it has {len(generation_id)} characters, more than {MAX_ID}"
+    if not generation_id.isprintable():
+        return "it holds characters that can't be printed"
+    return None
 
 
 def poll_call(generation_id: str) -> Call:

@@ -22,13 +22,13 @@ class ErrorBody:
     :param codes: the error codes, from the outermost document inwards, in lower case.
     :param message: the innermost message that a person can read, shortened.
     :param text: every word of the body in lower case, to look wordings up in.
-    :param is_html: an HTML page, so probably not the gateway's own.
+    :param is_json: a JSON object, so probably the gateway's own.
     """
 
     codes: tuple[str, ...] = ()
     message: str = ""
     text: str = ""
-    is_html: bool = False
+    is_json: bool = False
 
     @property
     def code(self) -> str | None:
@@ -49,7 +49,7 @@ def read_error_body(body: bytes) -> ErrorBody:
     if isinstance(document, dict):
         return read_error_document(document)
     is_html = text[:200].lstrip().lower().startswith(("<!doctype", "<html", "<head", "<?xml", "<"))
-    return ErrorBody(message=_page_title(text) if is_html else printable(text), text=text.lower(), is_html=is_html)
+    return ErrorBody(message=_page_title(text) if is_html else printable(text), text=text.lower())
 
 
 def read_error_document(document: Mapping[str, Any]) -> ErrorBody:
@@ -62,6 +62,7 @@ def read_error_document(document: Mapping[str, Any]) -> ErrorBody:
         codes=tuple(codes),
         message=printable(messages[-1]) if messages else "",
         text=" ".join([whole, *messages]).lower(),
+        is_json=True,
     )
 
 

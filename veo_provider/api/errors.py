@@ -29,6 +29,7 @@ _SERVER_REFUSED: _Verdict = (Reason.SERVER, True, _NO)
 _SERVER: _Verdict = (Reason.SERVER, True, _MAYBE)
 _SERVER_ACCEPTED: _Verdict = (Reason.SERVER, True, _YES)
 _TIMED_OUT: _Verdict = (Reason.NETWORK, True, _MAYBE)
+_PROXY_REFUSED: _Verdict = (Reason.CONFIGURATION, False, _NO)
 
 _USERINFO = re.compile(r"//[^/@'\"]*@")
 _QUOTA_CODES = {"quota_not_enough", "insufficient_user_quota", "pre_consume_token_quota_failed"}
@@ -56,6 +57,7 @@ _ADVICE = {
     ),
     Reason.NOT_FOUND: "The gateway does not know this generation; check the id and the connection",
     Reason.CONTENT_POLICY: "Change the prompt or the image; the same request would be refused again",
+    Reason.CONFIGURATION: "The proxy refuses its user or password: check the connection's extra proxy",
 }
 
 
@@ -117,26 +119,30 @@ def _verdict(kind: Kind, status: int, body: ErrorBody) -> _Verdict:
         return _verdict_403(body)
     if status == 404:
         return _verdict_404(kind, body)
+    if status == 407:
+        # Through an https URL the same refusal is a failed connection, which is waited through.
+        return _PROXY_REFUSED if kind is not Kind.POLL else _SERVER
     if status == 408:
         return _TIMED_OUT
     if status in (425, 429):
         return _RATE_LIMIT
     if status in _INVALID_STATUS:
         return _INVALID
-    # A status that the contract doesn't list proves nothing about a submit.
-    return (Reason.INVALID_REQUEST, False, _MAYBE)
+    # A status that the contract doesn't list proves nothing: neither about a submit nor about a generation.
+    return _SERVER if kind is Kind.POLL else (Reason.INVALID_REQUEST, False, _MAYBE)
 
 
 def _verdict_in_200(kind: Kind, body: ErrorBody) -> _Verdict:
     """HTTP 200 may carry an error: judge it by its code, as the row of that code."""
-    for code in body.codes:
-        if code in _BY_CODE:
-            return _BY_CODE[code]
-        if re.fullmatch(r"[45]\d\d", code):
-            return _verdict(kind, int(code), body)
-    if body.code == "fail_to_fetch_task" and has_safety_wording(body.text):
+    # Only the outermost: what the gateway wraps is somebody else's error, and may stand beside a billed job.
+    code = body.code or ""
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if re.fullmatch(r"[45]\d\d", code):
+        return _verdict(kind, int(code), body)
+    if code == "fail_to_fetch_task" and has_safety_wording(body.text):
         return _CONTENT
-    if body.code == "model_not_found":
+    if code == "model_not_found":
         return _NO_CHANNEL
     if kind is Kind.SUBMIT:
         return (Reason.PROTOCOL, False, _MAYBE)
@@ -167,9 +173,11 @@ def _verdict_403(body: ErrorBody) -> _Verdict:
 def _verdict_404(kind: Kind, body: ErrorBody) -> _Verdict:
     if body.code == "fail_to_fetch_task":
         return _UPSTREAM
-    if body.is_html or not body.message or "invalid url" in body.text or kind is not Kind.POLL:
+    if not body.is_json or not body.message or "invalid url" in body.text:
         return _WRONG_BASE_URL
-    return _NOT_FOUND
+    if kind is Kind.POLL:
+        return _NOT_FOUND
+    return _INVALID if kind is Kind.SUBMIT and "model" in body.text else _WRONG_BASE_URL
 
 
 def _verdict_5xx(status: int, body: ErrorBody) -> _Verdict:
@@ -179,7 +187,8 @@ def _verdict_5xx(status: int, body: ErrorBody) -> _Verdict:
     if status == 500 and body.code in _BY_CODE:
         verdict = _BY_CODE[body.code]
         return verdict if verdict[0] is Reason.SERVER else _SERVER
-    if status == 503:
+    # Only the gateway's own words count: a page of a proxy may quote anything.
+    if status == 503 and body.is_json:
         if body.code == "model_not_found" or "no available channel" in body.text or "无可用渠道" in body.text:
             return _NO_CHANNEL
         if re.search(r"\bsystem_\w*overloaded\b", body.text):

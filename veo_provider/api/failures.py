@@ -87,24 +87,28 @@ def missing_samples(missing: Iterable[int], count: int, reasons: Iterable[str]) 
     return f"{which} removed by a safety filter{why}: {printable(said, 300) or 'no reason given'}"
 
 
-def failed_generation(message: str, code: str | None) -> Problem:
+def failed_generation(message: str, code: str | None, said: str = "") -> Problem:
     """
-    Classify a failed generation by its message.
+    Classify a failed generation by its words.
 
     A message without a known wording counts as :attr:`Reason.GENERATION_FAILED`, which a retry may not meet:
     the contract has no word for it, and the gateway's codes are constant.
+
+    :param message: what to show.
+    :param code: the gateway's error code.
+    :param said: all that the gateway says, with codes and outer messages; the wording may be in any of them.
     """
-    text = message.lower()
+    text = f"{message} {said}".lower()
     for reason, transient, words in _WORDINGS:
         if any(word in text for word in words):
             if reason is Reason.CONTENT_POLICY:
-                return _content_policy(message, "The generation was refused by a safety filter", code)
+                return _content_policy(message, "The generation was refused by a safety filter", code, text)
             return _failure(reason, transient, message, code)
     return _failure(Reason.GENERATION_FAILED, True, message, code)
 
 
-def _content_policy(message: str, what: str, code: str | None = None) -> Problem:
-    categories = support_code_categories(message)
+def _content_policy(message: str, what: str, code: str | None = None, text: str = "") -> Problem:
+    categories = support_code_categories(text or message)
     named = f" [{', '.join(categories)}]" if categories else ""
     said = f": {printable(message)}" if message.strip() else ""
     return Problem(

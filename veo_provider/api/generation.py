@@ -127,6 +127,15 @@ def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
             task = document["data"]
     if "status" not in task and not _urls(task) and is_error(document):
         return problem_of(Kind.POLL, answer)
+    other = _other_id(document, task, generation_id)
+    if other is not None:
+        return Problem(
+            Reason.SERVER,
+            f"The gateway was asked for generation {generation_id} and answered about {other}",
+            transient=True,
+            status_code=answer.status,
+            request_id=request_id(answer),
+        )
     return _read_task(task, generation_id, request_id(answer))
 
 
@@ -141,10 +150,7 @@ def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None)
         progress=_progress(task.get("progress")),
     )
     if phase is Phase.FAILED:
-        words = read_error_document({"error": task.get("error"), "fail_reason": task.get("fail_reason")})
-        message = words.message or (f"status {status}" if status != "failed" else "")
-        failure = replace(failed_generation(message, words.code), request_id=request)
-        return replace(generation, failure=failure)
+        return replace(generation, failure=replace(_failure(task, status), request_id=request))
     if phase is not Phase.SUCCEEDED:
         return generation
     count, reasons = _filtered(task)
@@ -157,6 +163,27 @@ def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None)
         filtered_reasons=reasons,
         expired=any(url.strip().lower() == "expired" for url in urls),
     )
+
+
+def _other_id(document: Mapping[str, Any], task: Mapping[str, Any], generation_id: str) -> str | None:
+    """Return the id that an answer names, if it names one and not the one that was asked for."""
+    for name in ("task_id", "id"):
+        named = [str(place[name]).strip() for place in (task, document) if place.get(name)]
+        if generation_id in named:
+            return None
+        # A number may be the row in the gateway's own table.
+        if others := [value for value in named if not value.isdecimal()]:
+            return printable(others[0], 100)
+    return None
+
+
+def _failure(task: Mapping[str, Any], status: str) -> Problem:
+    words = read_error_document({name: task.get(name) for name in ("message", "detail", "error", "fail_reason")})
+    count, reasons = _filtered(task)
+    if count or reasons:
+        return filtered([*reasons, *([words.message] if words.message else [])], max(count, 1))
+    message = words.message or (f"status {status}" if status != "failed" else "")
+    return failed_generation(message, words.code, words.text)
 
 
 def _phase(status: str) -> Phase:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import is_error, mapping, printable
+from veo_provider.api.calls import Answer, Kind, id_problem
+from veo_provider.api.error_body import is_error, mapping, parse_json, printable
 from veo_provider.api.errors import problem_of, request_id
 from veo_provider.api.problem import Accepted, Problem, Reason
+
+_ID_NAMES = ("task_id", "id")
 
 
 def read_submit(answer: Answer) -> str | Problem:
@@ -26,7 +28,7 @@ def read_submit(answer: Answer) -> str | Problem:
     if document is None or answer.truncated:
         return _no_id(answer, "the answer is not JSON, or not all of it")
     found = _generation_id(document)
-    if found and rest.strip():
+    if found and is_error(mapping(parse_json(rest))):
         second = problem_of(Kind.SUBMIT, replace(answer, body=rest))
         return replace(
             second,
@@ -39,7 +41,8 @@ def read_submit(answer: Answer) -> str | Problem:
         return found
     problem = problem_of(Kind.SUBMIT, answer)
     # An error that names a task may stand beside a billed one: it proves nothing.
-    unsure = problem.reason is Reason.PROTOCOL or b'"task_id"' in answer.body
+    names_one = any(name in place for place in (document, mapping(document.get("data"))) for name in _ID_NAMES)
+    unsure = problem.reason is Reason.PROTOCOL or names_one
     return _no_id(answer, problem.message) if unsure else problem
 
 
@@ -58,17 +61,18 @@ def _generation_id(document: Mapping[str, Any]) -> str | None:
     if document.get("success") is False or (is_error(document) and "task_id" not in document):
         return None
     for place in (document, mapping(document.get("data"))):
-        for name in ("task_id", "id"):
-            value = place.get(name)
-            if isinstance(value, (str, int)) and not isinstance(value, bool) and _is_text(str(value)):
-                return str(value).strip()
+        for name in _ID_NAMES:
+            if found := _usable_id(place.get(name)):
+                return found
     data = document.get("data")
-    return data.strip() if isinstance(data, str) and _is_text(data) else None
+    return _usable_id(data) if isinstance(data, str) else None
 
 
-def _is_text(value: str) -> bool:
-    """Whether a value can stand in a URL: not blank, and no half of a surrogate pair."""
-    return bool(value.strip()) and value == value.encode(errors="replace").decode()
+def _usable_id(value: Any) -> str | None:
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return None
+    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else ""
+    return text if id_problem(text) is None else None
 
 
 def _no_id(answer: Answer, why: str) -> Problem:

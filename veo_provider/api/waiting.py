@@ -21,6 +21,9 @@ LATE_URL_POLLS = 5
 """Polls that a succeeded generation without a link is given: the upload may lag."""
 
 MAX_PAUSE = 60.0
+MAX_RETRY_AFTER = 300.0
+"""Seconds that a ``Retry-After`` is followed at most: one hour, said once, would be the whole wait."""
+
 MIN_PAUSE = 0.05
 LATE_START_SPREAD = 2.0
 MAX_HISTORY = 12
@@ -225,7 +228,7 @@ class _Record:
         if self.errors:
             interval = min(max(MAX_PAUSE, interval), interval * 2 ** min(self.errors, 10))
         asked = (seen.retry_after or 0.0) if isinstance(seen, Problem) else 0.0
-        return max(interval * (0.9 + 0.2 * jitter), asked)
+        return max(interval * (0.9 + 0.2 * jitter), min(asked, MAX_RETRY_AFTER))
 
     def complete(self, outcome: Outcome) -> Outcome:
         history = self.history

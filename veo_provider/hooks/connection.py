@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from veo_provider.api.answer_reader import MAX_SECONDS
 from veo_provider.exceptions import VeoConfigurationError
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class VeoConnection:
     def verify(self) -> str | bool:
         """What ``requests`` calls ``verify``."""
         return self.ca_bundle or True
+
+    @property
+    def call_timeout(self) -> float:
+        """Seconds that one call may take in all, from looking the host up to the answer's last byte."""
+        return max(MAX_SECONDS, self.connect_timeout + self.read_timeout)
 
     def proxy_for(self, url: str) -> str | None:
         """

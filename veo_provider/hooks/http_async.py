@@ -53,7 +53,7 @@ class AsyncHttp:
                 allow_redirects=False,
                 proxy=connection.proxy_for(connection.base_url),
             ) as response:
-                reader = AnswerReader(response.status, response.headers)
+                reader = AnswerReader(response.status, response.headers, call.kind)
                 async for chunk in response.content.iter_chunked(CHUNK):
                     if not reader.feed(chunk):
                         break
@@ -69,7 +69,9 @@ class AsyncHttp:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=trust),
                 timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=connection.connect_timeout, sock_read=connection.read_timeout
+                    total=connection.call_timeout,
+                    sock_connect=connection.connect_timeout,
+                    sock_read=connection.read_timeout,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,

@@ -18,6 +18,7 @@ from veo_provider.api.errors import problem_of, unanswered
 from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
+from veo_provider.hooks.time_limit import LimitedSession
 
 CHUNK = 64 * 1024
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -42,7 +43,7 @@ class SyncHttp:
 
     def __init__(self, connection: VeoConnection) -> None:
         self.connection = connection
-        self._session: requests.Session | None = None
+        self._session: LimitedSession | None = None
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -87,7 +88,7 @@ class SyncHttp:
             raise error(self._unanswered(call, lost, False)) from None
         if response.status_code != 200:
             with response:
-                reader = AnswerReader(response.status_code, response.headers)
+                reader = AnswerReader(response.status_code, response.headers, call.kind)
                 self._read_into(reader, response)
             raise error(problem_of(call.kind, reader.answer(time.time())))
         return VideoStream(
@@ -98,16 +99,19 @@ class SyncHttp:
             error=error,
         )
 
-    def _send(self, call: Call, session: requests.Session) -> Answer | Problem:
+    def _send(self, call: Call, session: LimitedSession) -> Answer | Problem:
         body = _WatchedBody(call.body) if call.body is not None else None
         try:
-            with self._request(call, session, body) as response:
-                reader = AnswerReader(response.status_code, response.headers)
+            with session.limit(self.connection.call_timeout), self._request(call, session, body) as response:
+                reader = AnswerReader(response.status_code, response.headers, call.kind)
                 self._read_into(reader, response)
         # Not NETWORK_ERRORS: whatever else a library raises over an answer (requests does over a strange
-        # Location) must not pass for a request that was never sent.
-        except Exception as error:  # noqa: BLE001
-            return self._unanswered(call, error, body is not None and body.began)
+        # Location), or Airflow's execution_timeout, must not pass for a request that was never sent.
+        except BaseException as error:
+            began = body is not None and body.began
+            if not began and not isinstance(error, Exception):
+                raise
+            return self._unanswered(call, error, began)
         return reader.answer(time.time())
 
     def _request(self, call: Call, session: requests.Session, body: _WatchedBody | None) -> requests.Response:
@@ -138,7 +142,9 @@ class SyncHttp:
                     yield payload
                 if scanner.tapped:
                     return
-        raise broken_off("The gateway's answer ended inside the video")
+        # The gateway may have let go of the video, or stored it elsewhere, since it was asked a moment ago.
+        gone = scanner.complete and not scanner.in_payload
+        raise broken_off(f"The gateway's answer {'no longer holds' if gone else 'ended inside'} the video")
 
     @contextmanager
     def _network_errors(self, call: Call) -> Iterator[None]:
@@ -152,13 +158,13 @@ class SyncHttp:
     def _unanswered(self, call: Call, error: BaseException, request_began: bool) -> Problem:
         return unanswered(call.kind, self.connection.base_url, error, request_began=request_began)
 
-    def _kept_alive(self) -> requests.Session:
+    def _kept_alive(self) -> LimitedSession:
         if self._session is None:
             self._session = self._new_session()
         return self._session
 
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
+    def _new_session(self) -> LimitedSession:
+        session = LimitedSession()
         # A trusted environment would put the credentials of a .netrc file in the place of our key.
         session.trust_env = False
         session.verify = self.connection.verify

@@ -96,7 +96,12 @@ class VeoHook(BaseHook):
         """
         sent_at = time.time()
         answer = self._send(submit_call(request.wire(self.connection.last_frame_field)))
-        submitted = answer if isinstance(answer, Problem) else read_submit(answer)
+        try:
+            submitted = answer if isinstance(answer, Problem) else read_submit(answer)
+        except BaseException as error:  # noqa: BLE001 - Airflow's execution_timeout may strike here too
+            submitted = Problem(
+                Reason.NETWORK, f"The answer wasn't read: {type(error).__name__}", accepted=Accepted.MAYBE
+            )
         if isinstance(submitted, str):
             return submitted
         if submitted.accepted is Accepted.NO:

@@ -143,6 +143,13 @@ def test_retry_after_is_honoured_but_not_past_the_deadline() -> None:
     assert run.asked_at == [10.0, 100.0]
 
 
+def test_retry_after_does_not_take_the_whole_wait() -> None:
+    for_an_hour = Problem(Reason.RATE_LIMIT, "slow down", transient=True, retry_after=3600)
+    run = Run()
+    assert run.drive(plan(timeout=7200), [for_an_hour, DONE]).reason is None
+    assert run.asked_at == [10.0, 310.0]
+
+
 @pytest.mark.parametrize(
     "reason", [Reason.AUTHENTICATION, Reason.PERMISSION, Reason.QUOTA, Reason.WRONG_BASE_URL, Reason.PROTOCOL]
 )

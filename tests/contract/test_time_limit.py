@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An answer that trickles in keeps every read timeout from being reached; the whole call has a limit."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.contract.test_contract import REQUEST, _poll
+from tests.support.raw_server import RawServer, Reply
+from veo_provider.api.problem import Problem, Reason
+from veo_provider.exceptions import VeoUnknownSubmitError
+from veo_provider.hooks import connection
+from veo_provider.hooks.veo import VeoHook
+
+HEAD = Reply(200, {"task_id": "abc"}, drip=0.05)
+BODY = Reply(200, b" " * 2000 + b'{"task_id":"abc","status":"queued"}', drip=0.002)
+ENDLESS = Reply(200, b" " * 2000 + b'{"task_id":"abc"}', {"Connection": "close"}, drip=0.002, length=False)
+slow = pytest.mark.parametrize("reply", [HEAD, BODY, ENDLESS], ids=["head", "body", "no length"])
+
+
+@pytest.fixture(autouse=True)
+def _a_short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.VeoConnection, "call_timeout", 0.6)
+
+
+@slow
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_trickling_poll_is_given_up(mode: str, reply: Reply, server: RawServer, conn_id: str) -> None:
+    server.answer(reply)
+    seen = _poll(mode, conn_id)
+    assert isinstance(seen, Problem), seen
+    assert (seen.reason, seen.transient) == (Reason.NETWORK, True)
+    assert len(server.requests) == 1
+
+
+@slow
+def test_a_trickling_submit_is_unknown(reply: Reply, server: RawServer, conn_id: str) -> None:
+    server.answer(reply)
+    with pytest.raises(VeoUnknownSubmitError, match="took longer than"):
+        VeoHook(conn_id).submit(REQUEST)
+    assert len(server.requests) == 1
+
+
+def test_a_limit_is_over_with_its_call(server: RawServer, conn_id: str) -> None:
+    """A timer that goes off late must not end the next call on the same connection."""
+    server.answer(Reply(200, {"task_id": "abc", "status": "queued"}))
+    hook = VeoHook(conn_id)
+    before = server.connections
+    for _ in range(4):
+        assert not isinstance(hook.poll("abc"), Problem)
+        time.sleep(0.25)
+    hook.close()
+    assert server.connections == before + 1
