@@ -4,30 +4,22 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
 
-from veo_provider.exceptions import VeoError, VeoProtocolError
+from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
 from veo_provider.triggers.event import from_payload
-from veo_provider.triggers.veo import VeoGenerationTrigger
 
 if TYPE_CHECKING:
     import logging
 
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
+    from airflow.providers.common.compat.sdk import Context
 
     from veo_provider.api.request import VeoRequest
-    from veo_provider.api.waiting import Outcome, WaitPlan
+    from veo_provider.api.waiting import Outcome
     from veo_provider.hooks.connection import VeoConnection
 
 GENERATION_XCOM = "veo_generation"
-
-DEFER_MARGIN = 180.0
-"""Seconds by which Airflow's own limit on a deferral comes behind ours: it would skip ``execute_complete``."""
-
-
-MAX_SECONDS = 30 * 86_400
-"""The longest wait: a number that no date can hold would fail the task after it has paid."""
 
 
 class Story:
@@ -113,9 +105,10 @@ class Story:
 
     def failed(self, error: VeoError) -> None:
         """Note why there is no video."""
+        lost = isinstance(error, VeoUnknownSubmitError)
         self.facts |= {
             "generation_id": error.generation_id or self.facts.get("generation_id"),
-            "status": self.facts.get("status", "not submitted"),
+            "status": "unknown" if lost else self.facts.get("status", "not submitted"),
             "reason": error.reason.value,
             "message": str(error),
         }
@@ -126,34 +119,6 @@ class Story:
             self.ti.xcom_push(key=GENERATION_XCOM, value=self.facts)
         except Exception as error:  # noqa: BLE001
             self.log.warning("The XCom %s couldn't be pushed: %s", GENERATION_XCOM, type(error).__name__)
-
-
-def check_waiting(on_filtered: Any, **seconds: Any) -> list[str]:
-    """List what is wrong with the arguments for waiting; ``seconds`` by their names."""
-    problems = [
-        f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_SECONDS}"
-        for name, value in seconds.items()
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS
-    ]
-    if on_filtered not in ("fail", "skip"):
-        problems.append(f"on_filtered: {on_filtered!r} is neither 'fail' nor 'skip'")
-    return problems
-
-
-def defer_for(operator: BaseOperator, veo_conn_id: str, plan: WaitPlan) -> NoReturn:
-    """Hand the waiting over to the triggerer."""
-    operator.defer(
-        trigger=VeoGenerationTrigger(
-            generation_id=plan.generation_id,
-            veo_conn_id=veo_conn_id,
-            deadline=plan.deadline,
-            poll_interval=plan.poll_interval,
-            first_poll_at=plan.first_poll_at,
-            submitted_at=plan.submitted_at,
-        ),
-        method_name="execute_complete",
-        timeout=timedelta(seconds=plan.deadline - time.time() + DEFER_MARGIN),
-    )
 
 
 def _iso(epoch: float) -> str:

@@ -4,21 +4,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
-from veo_provider.api.images import shorten_image
-from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest, parse_request
+from veo_provider.api.calls import id_problem
+from veo_provider.api.request import RequestError, VeoRequest, parse_request
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
+from veo_provider.exceptions import (
+    VeoContentPolicyError,
+    VeoDeadlineError,
+    VeoError,
+    VeoValidationError,
+    error_for,
+)
 from veo_provider.operators.links import VeoConsoleLink
-from veo_provider.operators.story import Story, check_waiting, defer_for
+from veo_provider.operators.rendering import RequestTemplates
+from veo_provider.operators.story import Story
+from veo_provider.operators.waiting import TRIGGER_FAILED, check_waiting, defer_for, event_instead
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.providers.common.compat.sdk import Context
 
     from veo_provider.hooks.veo import VeoHook
@@ -40,7 +48,7 @@ _REQUEST_FIELDS = (
 )
 
 
-class VeoGenerateOperator(BaseOperator):
+class VeoGenerateOperator(RequestTemplates):
     """
     Generate a video with one of Google's Veo models.
 
@@ -140,9 +148,8 @@ class VeoGenerateOperator(BaseOperator):
         self.timeout = timeout
         self.on_filtered = on_filtered
         self.generation_id = generation_id
-        # Images as they will be sent; the template fields hold what may be shown.
-        self._images: dict[str, str] = {}
         self._submitted: str | None = None
+        self._submitting = False
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -162,8 +169,16 @@ class VeoGenerateOperator(BaseOperator):
             # What is final already ends here: a very short deferral can make Airflow fail the try.
             outcome = judge(plan.generation_id, self.hook.poll(plan.generation_id))
             if outcome is None and self.deferrable:
-                defer_for(self, self.veo_conn_id, plan)
+                defer_for(self, self.hook, plan)
             return self._finish(story, outcome or self.hook.wait(plan))
+        except AirflowTaskTimeout as error:
+            if self._submitted is None:
+                raise
+            late = VeoDeadlineError(
+                f"The task's execution_timeout came while generation {self._submitted} was waited for. The "
+                "generation, and its bill, go on at the gateway: pass its id as generation_id to take it up again"
+            )
+            return self._fail(story, late.about(self._submitted), error)
         except VeoError as error:
             return self._fail(story, error)
         finally:
@@ -177,8 +192,19 @@ class VeoGenerateOperator(BaseOperator):
         except VeoError as error:
             return self._fail(story, error)
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, also where Airflow has ended the waiting."""
+        generation_id = Story.resumed(context, self.log).facts.get("generation_id")
+        if next_method == TRIGGER_FAILED and generation_id:
+            with closing(self.hook):
+                event = event_instead(self.hook, generation_id, next_kwargs)
+            next_method, next_kwargs = "execute_complete", {"event": event}
+        return super().resume_execution(next_method, next_kwargs, context)
+
     def on_kill(self) -> None:
         """Say that the generation goes on: this gateway can't cancel."""
+        if self._submitting:
+            self.log.warning("A request was just being sent: it may have been accepted and billed; see the console")
         if self._submitted:
             self.log.warning(
                 "Generation %s goes on at the gateway and is billed; pass its id as generation_id to take it up again",
@@ -191,7 +217,12 @@ class VeoGenerateOperator(BaseOperator):
         request = None if adopted else self._request()
         story.asked(self.hook.connection, request)
         started = time.time()
-        self._submitted = adopted if request is None else self.hook.submit(request)
+        if request is None:
+            self._submitted = adopted
+        else:
+            self._submitting = True
+            self._submitted = self.hook.submit(request)
+            self._submitting = False
         submitted_at = None if request is None else started
         story.begin(self._submitted, submitted_at)
         return WaitPlan(
@@ -210,6 +241,8 @@ class VeoGenerateOperator(BaseOperator):
                 "generation_id is given and came out as None: nothing was sent. Leave it out, or let it be an empty "
                 "text, to submit a new generation"
             )
+        if given and (problem := id_problem(given)):
+            raise VeoValidationError(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
         return given
 
     def _request(self) -> VeoRequest:
@@ -232,33 +265,9 @@ class VeoGenerateOperator(BaseOperator):
         story.push()
         return outcome.generation_id
 
-    def _fail(self, story: Story, error: VeoError) -> str:
+    def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
         story.failed(error)
         story.push()
         if isinstance(error, VeoContentPolicyError) and self.on_filtered == "skip":
             raise AirflowSkipException(str(error)) from error
-        raise error
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: jinja2.Environment,
-        seen_oids: set[int],
-    ) -> None:
-        """Read files for ``prompt`` alone, and keep inline images and signed URLs out of the rendered view."""
-        names = list(template_fields)
-        prompt = [name for name in names if name == "prompt"]
-        super()._do_render_template_fields(parent, prompt, context, jinja_env, seen_oids)
-        extensions, self.template_ext = self.template_ext, ()
-        try:
-            rest = [name for name in names if name != "prompt"]
-            super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
-        finally:
-            self.template_ext = extensions
-        for name in IMAGE_FIELDS:
-            value = getattr(self, name)
-            if isinstance(value, str) and (shown := shorten_image(value)) != value:
-                self._images[name] = value
-                setattr(self, name, shown)
+        raise error from cause

@@ -5,23 +5,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     XComArg,
 )
 
+from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError, error_for
+from veo_provider.exceptions import (
+    VeoContentPolicyError,
+    VeoDeadlineError,
+    VeoError,
+    VeoValidationError,
+    error_for,
+)
 from veo_provider.operators.links import VeoConsoleLink
-from veo_provider.operators.story import Story, check_waiting, defer_for
+from veo_provider.operators.story import Story
+from veo_provider.operators.waiting import TRIGGER_FAILED, check_waiting, defer_for, event_instead
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,8 +43,9 @@ class VeoGenerationSensor(BaseSensorOperator):
     """
     Wait until a generation that was submitted elsewhere has ended.
 
-    It succeeds when there is at least one video, and fails at once, without a retry, when there never will be
-    one. It returns the generation id and pushes the XCom ``veo_generation`` with the facts.
+    It succeeds when there is at least one video, and fails at once when there never will be one: without a retry,
+    except where the generation failed for a reason that may pass, so that a task around both may start over. It
+    returns the generation id and pushes the XCom ``veo_generation`` with the facts.
 
     :param generation_id: the gateway's id (templated).
     :param veo_conn_id: the connection, of type ``veo`` (templated).
@@ -42,7 +53,8 @@ class VeoGenerationSensor(BaseSensorOperator):
         the worker back between two polls; then an id that isn't known, and a link that lags, are waited for
         until ``timeout``.
     :param on_filtered: what a refusal by a safety filter does: ``"fail"`` or ``"skip"``.
-    :param poke_interval: seconds between two polls.
+    :param poke_interval: seconds between two polls. Airflow's ``exponential_backoff`` and ``max_wait`` count only
+        with ``deferrable=False`` and ``mode="reschedule"``; elsewhere failing polls back off by themselves.
     :param timeout: seconds after which the sensor gives up with ``AirflowSensorTimeout``, which Airflow doesn't
         retry. The generation goes on.
     """
@@ -81,12 +93,10 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait on the triggerer or on this worker, with one ending; ``mode="reschedule"`` asks once a try."""
-        self.generation_id = str(self.generation_id or "").strip()
-        if self.generation_id in ("", "None"):
-            raise VeoValidationError("generation_id: missing; give the id that a submit returned")
         try:
+            self.generation_id = self._checked_id()
             if not self.deferrable and self.reschedule:
-                return super().execute(context)
+                return self._reschedule(context)
             story = self._story(context)
             outcome = judge(self.generation_id, self.hook.poll(self.generation_id))
             if outcome is None:
@@ -101,15 +111,26 @@ class VeoGenerationSensor(BaseSensorOperator):
                     submitted_at=now,
                 )
                 if self.deferrable:
-                    defer_for(self, self.veo_conn_id, plan)
+                    defer_for(self, self.hook, plan)
                 outcome = self.hook.wait(plan)
             return self._end(story, outcome)
+        except AirflowTaskTimeout as error:
+            late = VeoDeadlineError(
+                f"The task's execution_timeout came while generation {self.generation_id} was waited for"
+            )
+            self._raise(late.about(self.generation_id), error)
         except (VeoError, AirflowSensorTimeout) as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(str(error)) from error
-            raise
+            self._raise(error, error)
         finally:
             self.hook.close()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Come back from the triggerer, also where Airflow has ended the waiting."""
+        if next_method == TRIGGER_FAILED:
+            with closing(self.hook):
+                event = event_instead(self.hook, self._checked_id(), next_kwargs)
+            next_method, next_kwargs = "execute_complete", {"event": event}
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask once; a problem that may pass, or an id that isn't known yet, is not an error."""
@@ -117,7 +138,8 @@ class VeoGenerationSensor(BaseSensorOperator):
         seen = self.hook.poll(self.generation_id)
         outcome = judge(self.generation_id, seen)
         if outcome is not None:
-            return PokeReturnValue(is_done=True, xcom_value=self._end(story, outcome))
+            # Raised from here a failure would count as a failed poke, of which silent_fail has no end.
+            return PokeReturnValue(is_done=True, xcom_value=outcome)
         if isinstance(seen, Problem):
             self.log.warning("Asking for generation %s failed, waiting on: %s", self.generation_id, seen.message)
         else:
@@ -129,6 +151,28 @@ class VeoGenerationSensor(BaseSensorOperator):
         """Turn the trigger's event into the sensor's result."""
         story = Story.resumed(context, self.log)
         return self._end(story, story.read(event))
+
+    def _checked_id(self) -> str:
+        given = str(self.generation_id or "").strip()
+        if given in ("", "None"):
+            raise VeoValidationError("generation_id: missing; give the id that a submit returned")
+        if problem := id_problem(given):
+            raise VeoValidationError(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
+        return given
+
+    def _reschedule(self, context: Context) -> str:
+        try:
+            outcome: Outcome = super().execute(context)
+        except AirflowSensorTimeout as error:
+            raise AirflowSensorTimeout(f"{error} Generation {self.generation_id} goes on") from error
+        return self._end(self._story(context), outcome)
+
+    def _raise(self, error: Exception, cause: BaseException) -> NoReturn:
+        if self.soft_fail or self.never_fail:
+            raise AirflowSkipException(str(error)) from cause
+        if error is cause:
+            raise error
+        raise error from cause
 
     def _story(self, context: Context) -> Story:
         story = Story(context, self.log)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowSkipException, TaskDeferred
 
 from tests.support.tasks import Task
 from veo_provider.exceptions import (
@@ -145,7 +145,7 @@ async def test_deferral_keeps_its_deadline_and_airflows_comes_later(gateway: Sim
         task.execute(Task().context)
     kwargs = caught.value.trigger.serialize()[1]
     assert 99 <= kwargs["deadline"] - kwargs["submitted_at"] <= 101
-    assert caught.value.timeout.total_seconds() > 100 + 100
+    assert caught.value.timeout.total_seconds() > 100 + task.hook.connection.call_timeout
     assert caught.value.method_name == "execute_complete"
     assert gateway.api_key not in json.dumps(kwargs)
 
@@ -200,6 +200,22 @@ def test_the_facts_are_there_while_the_worker_waits(gateway: Simulator, monkeypa
     with pytest.raises(KeyboardInterrupt):
         sync("A cat").execute(ti.context)
     assert ti.xcoms["veo_generation"]["generation_id"] == gateway.ledger()["submits"][0]["generation_id"]
+
+
+@pytest.mark.parametrize("given", ["..", "a\nb", "x" * 3000])
+def test_an_id_that_cannot_be_asked_for(given: str, gateway: Simulator) -> None:
+    with pytest.raises(VeoValidationError, match="generation_id"):
+        sync("A cat", generation_id=given).execute(Task().context)
+    assert gateway.ledger()["submits"] == []
+
+
+def test_only_the_prompt_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "cat.prompt").write_text("A cat")
+    with DAG("files", schedule=None, template_searchpath=[str(tmp_path)]):
+        task = operator("cat.prompt", model="cat.prompt")
+    task.resolve_template_files()
+    assert (task.prompt, task.model) == ("A cat", "cat.prompt")
+    assert task.template_fields == VeoGenerateOperator.template_fields
 
 
 def test_an_empty_id_submits(gateway: Simulator) -> None:

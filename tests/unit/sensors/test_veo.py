@@ -4,19 +4,29 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     PokeReturnValue,
     TaskDeferred,
 )
 
 from tests.support.tasks import Task
 from veo_provider.api import waiting
-from veo_provider.exceptions import VeoContentPolicyError, VeoNotFoundError, VeoServerError, VeoValidationError
+from veo_provider.exceptions import (
+    VeoContentPolicyError,
+    VeoDeadlineError,
+    VeoNotFoundError,
+    VeoProtocolError,
+    VeoTransientError,
+    VeoValidationError,
+)
+from veo_provider.hooks.veo import VeoHook
 from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.sensors import veo as module
 from veo_provider.sensors.veo import VeoGenerationSensor
@@ -28,6 +38,13 @@ from veo_provider.triggers.veo import VeoGenerationTrigger
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_POLL_DELAY", 0.0)
     monkeypatch.setattr(waiting, "NOT_FOUND_GRACE", 0.0)
+
+
+class RescheduledTask(Task):
+    """A task that is asked when it was first put off."""
+
+    def get_first_reschedule_date(self, _: Any) -> datetime:
+        return datetime.now(UTC) - timedelta(seconds=1)
 
 
 def submit(prompt: str) -> str:
@@ -124,20 +141,65 @@ def test_reschedule_mode_pokes(gateway: Simulator) -> None:
     done = sensor(submit("A cat sim:seconds=0"), mode="reschedule", deferrable=False).poke(Task().context)
     assert isinstance(done, PokeReturnValue)
     assert done.is_done
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_final_failure_ends_a_rescheduled_sensor(silent: bool, gateway: Simulator) -> None:
+    task = sensor(submit("A sim:filtered sim:seconds=0"), mode="reschedule", deferrable=False, silent_fail=silent)
     with pytest.raises(VeoContentPolicyError):
-        sensor(submit("A sim:filtered sim:seconds=0"), mode="reschedule", deferrable=False).poke(Task().context)
+        task.execute(RescheduledTask().context)
+
+
+def test_a_rescheduled_sensor_succeeds_and_times_out_with_its_id(gateway: Simulator) -> None:
+    generation_id = submit("A cat sim:seconds=0")
+    ti = RescheduledTask()
+    assert sensor(generation_id, mode="reschedule", deferrable=False).execute(ti.context) == generation_id
+    assert ti.xcoms["veo_generation"]["status"] == "succeeded"
+    never = submit("A cat sim:never")
+    with pytest.raises(AirflowSensorTimeout, match=never):
+        sensor(never, mode="reschedule", deferrable=False, timeout=0.001).execute(RescheduledTask().context)
+
+
+@pytest.mark.parametrize("error", ["Trigger failure", "Trigger timeout"])
+def test_a_failed_trigger_loses_no_video(error: str, gateway: Simulator) -> None:
+    generation_id = submit("A cat sim:seconds=0")
+    assert sensor(generation_id).resume_execution("__fail__", {"error": error}, Task().context) == generation_id
+
+
+def test_a_failed_trigger_names_the_generation(gateway: Simulator) -> None:
+    generation_id = submit("A cat sim:never")
+    with pytest.raises(VeoTransientError, match=generation_id):
+        sensor(generation_id).resume_execution("__fail__", {"error": "Trigger failure"}, Task().context)
+    with pytest.raises(AirflowSensorTimeout, match=generation_id):
+        sensor(generation_id).resume_execution("__fail__", {"error": "Trigger timeout"}, Task().context)
+    with pytest.raises(AirflowSkipException):
+        sensor(generation_id, soft_fail=True).resume_execution("__fail__", {"error": "x"}, Task().context)
+
+
+def test_a_time_limit_while_waiting_names_the_generation(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(VeoHook, "wait", late)
+    generation_id = submit("A cat sim:never")
+    with pytest.raises(VeoDeadlineError, match=generation_id):
+        sensor(generation_id, deferrable=False).execute(Task().context)
+    with pytest.raises(AirflowSkipException, match=generation_id):
+        sensor(generation_id, deferrable=False, soft_fail=True).execute(Task().context)
 
 
 @both
 async def test_a_link_that_never_comes_ends_it(mode: str, gateway: Simulator) -> None:
-    with pytest.raises(VeoServerError, match="names no video"):
+    with pytest.raises(VeoProtocolError, match="names no video"):
         await complete(sensor(submit("A cat sim:late_url=99 sim:seconds=0")), Task(), mode)
 
 
-@pytest.mark.parametrize("given", ["", None, "  ", "None"])
+@pytest.mark.parametrize("given", ["", None, "  ", "None", "..", "a\nb", "x" * 3000])
 def test_no_id(given: Any) -> None:
     with pytest.raises(VeoValidationError, match="generation_id"):
         sensor(given).execute(Task().context)
+    with pytest.raises(AirflowSkipException):
+        sensor(given, soft_fail=True).execute(Task().context)
 
 
 @pytest.mark.parametrize("arguments", [{"poke_interval": 0}, {"on_filtered": "x"}])

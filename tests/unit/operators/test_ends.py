@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where Airflow itself ends a task: its time limits, a failed trigger, a kill."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.execution_time.timeout import timeout as execution_timeout
+
+from tests.support.raw_server import Reply, raw_server
+from tests.support.tasks import Task
+from tests.unit.operators.test_veo import operator, sync
+from veo_provider.exceptions import (
+    VeoContentPolicyError,
+    VeoDeadlineError,
+    VeoNetworkError,
+    VeoTransientError,
+    VeoUnknownSubmitError,
+)
+from veo_provider.hooks.http_sync import SyncHttp
+from veo_provider.hooks.veo import VeoHook
+from veo_provider.operators import veo as module
+from veo_provider.operators import waiting
+from veo_provider.simulator import Simulator
+
+
+@pytest.fixture(autouse=True)
+def _no_first_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_POLL_DELAY", 0.0)
+
+
+def test_the_words_are_airflows() -> None:
+    assert waiting.TRIGGER_FAILED == TRIGGER_FAIL_REPR
+    assert waiting.TRIGGER_TIMEOUT == TriggerFailureReason.TRIGGER_TIMEOUT
+
+
+def test_a_time_limit_during_the_submit_is_an_unknown_submit(monkeypatch: pytest.MonkeyPatch) -> None:
+    ti = Task()
+    with raw_server() as server:
+        server.answer(Reply(stall=5))
+        monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", f'{{"conn_type":"veo","host":"{server.url}","password":"k"}}')
+        task = sync()
+        with pytest.raises(VeoUnknownSubmitError, match="AirflowTaskTimeout"), execution_timeout(1):
+            task.execute(ti.context)
+        assert [request.method for request in server.requests] == ["POST"]
+    assert ti.xcoms["veo_generation"]["reason"] == "unknown_submit"
+    assert ti.xcoms["veo_generation"]["status"] == "unknown"
+
+
+def test_a_time_limit_before_the_submit_is_airflows_own(monkeypatch: pytest.MonkeyPatch, gateway: Simulator) -> None:
+    def slow(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(SyncHttp, "_request", slow)
+    with pytest.raises(AirflowTaskTimeout):
+        sync().execute(Task().context)
+    assert gateway.ledger()["submits"] == []
+
+
+def test_a_time_limit_while_the_answer_is_read_is_an_unknown_submit(
+    monkeypatch: pytest.MonkeyPatch, gateway: Simulator
+) -> None:
+    def slow(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr("veo_provider.hooks.veo.read_submit", slow)
+    with pytest.raises(VeoUnknownSubmitError, match="AirflowTaskTimeout"):
+        sync().execute(Task().context)
+
+
+def test_a_time_limit_while_waiting_names_the_generation(gateway: Simulator) -> None:
+    ti = Task()
+    with pytest.raises(VeoDeadlineError) as caught, execution_timeout(1):
+        sync("A cat sim:never").execute(ti.context)
+    generation_id = gateway.ledger()["submits"][0]["generation_id"]
+    assert f"generation {generation_id}" in str(caught.value)
+    assert ti.xcoms["veo_generation"]["reason"] == "deadline"
+
+
+def test_killing_in_the_middle_of_a_submit_says_so(
+    gateway: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = sync()
+
+    def killed(*_: object) -> Any:
+        task.on_kill()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VeoHook, "submit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        task.execute(Task().context)
+    assert "may have been accepted and billed" in capsys.readouterr().out
+
+
+def _deferred(prompt: str) -> Task:
+    ti = Task()
+    with pytest.raises(TaskDeferred):
+        operator(prompt).execute(ti.context)
+    return ti
+
+
+def _resume(ti: Task, error: str, **arguments: Any) -> Any:
+    return operator(**arguments).resume_execution(TRIGGER_FAIL_REPR, {"error": error}, ti.context)
+
+
+@pytest.mark.parametrize("error", ["Trigger failure", "Trigger timeout"])
+def test_a_failed_trigger_loses_no_video(error: str, gateway: Simulator) -> None:
+    ti = _deferred("A cat sim:seconds=0.3")
+    time.sleep(0.6)
+    assert _resume(ti, error) == gateway.ledger()["submits"][0]["generation_id"]
+    assert ti.xcoms["veo_generation"]["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [("Trigger failure", VeoTransientError), ("Trigger timeout", VeoDeadlineError)]
+)
+def test_a_failed_trigger_names_the_generation(error: str, kind: type[Exception], gateway: Simulator) -> None:
+    ti = _deferred("A cat sim:never")
+    with pytest.raises(kind) as caught:
+        _resume(ti, error)
+    assert gateway.ledger()["submits"][0]["generation_id"] in str(caught.value)
+    assert error in str(caught.value)
+
+
+def test_a_failed_trigger_and_a_filtered_video(gateway: Simulator) -> None:
+    ti = _deferred("A cat sim:filtered sim:seconds=0.3")
+    time.sleep(0.6)
+    with pytest.raises(VeoContentPolicyError):
+        _resume(ti, "Trigger failure")
+    with pytest.raises(AirflowSkipException):
+        _resume(ti, "Trigger failure", on_filtered="skip")
+
+
+def test_a_failed_trigger_while_the_gateway_is_away(gateway: Simulator) -> None:
+    ti = _deferred("A cat sim:never")
+    generation_id = gateway.ledger()["submits"][0]["generation_id"]
+    gateway.inject({"on": "poll", "kind": "reset", "times": 1})
+    with pytest.raises(VeoTransientError, match=generation_id):
+        _resume(ti, "Trigger failure")
+
+
+def test_a_failed_trigger_without_a_known_generation_is_airflows() -> None:
+    with pytest.raises(Exception, match="Trigger failure") as caught:
+        _resume(Task(), "Trigger failure")
+    assert not isinstance(caught.value, VeoNetworkError)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow does with an operator's templates, where that isn't right for ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from veo_provider.api.images import shorten_image
+from veo_provider.api.request import IMAGE_FIELDS
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+
+class RequestTemplates(BaseOperator):
+    """Reads files for ``prompt`` alone, and keeps inline images and signed URLs out of the rendered view."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Images as they will be sent; the template fields hold what may be shown.
+        self._images: dict[str, str] = {}
+
+    def resolve_template_files(self) -> None:
+        """Read the prompt's file when the DAG is parsed; a model that ends in ``.prompt`` names no file."""
+        names = self.template_fields
+        try:
+            self.template_fields = ("prompt",)
+            super().resolve_template_files()
+        finally:
+            self.template_fields = names
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        names = list(template_fields)
+        prompt = [name for name in names if name == "prompt"]
+        super()._do_render_template_fields(parent, prompt, context, jinja_env, seen_oids)
+        extensions, self.template_ext = self.template_ext, ()
+        try:
+            rest = [name for name in names if name != "prompt"]
+            super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
+        finally:
+            self.template_ext = extensions
+        for name in IMAGE_FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, str) and (shown := shorten_image(value)) != value:
+                self._images[name] = value
+                setattr(self, name, shown)
