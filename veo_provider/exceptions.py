@@ -19,6 +19,7 @@ The errors of this provider.
     |   |-- VeoProtocolError                  an answer outside the contract
     |   |-- VeoResultGoneError                the video existed and can't be had any more
     |   |-- VeoUnsafeLinkError                a result link that the safety rules refuse
+    |   |-- VeoLedgerError                    the record of the submit can't be read, written or believed
     |   `-- VeoUnknownSubmitError             a submit without a verdict; it may have been billed
     `-- VeoTransientError (Airflow retries)
         |-- VeoNetworkError
@@ -27,17 +28,17 @@ The errors of this provider.
         |-- VeoModelUnavailableError          no channel for the model just now
         |-- VeoGenerationFailedError          the generation failed; another may not
         |-- VeoNotReadyError                  the generation has no video yet
+        |-- VeoResubmitError                  an unknown submit that the next try may repeat
         `-- VeoDeadlineError                  our time limit; the generation goes on
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.problem import Accepted, Reason
 
 
 class VeoError(AirflowException):
@@ -173,10 +174,19 @@ class VeoUnsafeLinkError(VeoPermanentError):
     default_reason = Reason.UNSAFE_LINK
 
 
+class VeoLedgerError(VeoPermanentError):
+    """The record of a submit can't be read, written or believed; to go on could cost a second bill."""
+
+    default_reason = Reason.LEDGER
+
+
 class VeoUnknownSubmitError(VeoPermanentError):
     """A submit without a verdict: a billed generation may exist whose id nobody knows."""
 
     default_reason = Reason.UNKNOWN_SUBMIT
+    accepted = Accepted.MAYBE
+    said = ""
+    """What the gateway or the network said."""
 
 
 class VeoNetworkError(VeoTransientError):
@@ -215,80 +225,24 @@ class VeoNotReadyError(VeoTransientError):
     default_reason = Reason.NOT_READY
 
 
+class VeoResubmitError(VeoTransientError):
+    """As :class:`VeoUnknownSubmitError`, where ``on_unknown_submit="resubmit"`` lets the next try send it again."""
+
+    default_reason = Reason.UNKNOWN_SUBMIT
+
+    @classmethod
+    def instead_of(cls, error: VeoUnknownSubmitError) -> Self:
+        """Make one of the permanent error."""
+        return cls(
+            f"{error.message} The next try, if there is one, sends it again: on_unknown_submit='resubmit' accepts a "
+            "second bill",
+            status_code=error.status_code,
+            code=error.code,
+            request_id=error.request_id,
+        )
+
+
 class VeoDeadlineError(VeoTransientError):
     """The task's ``timeout`` ran out. The generation, and its bill, go on at the gateway."""
 
     default_reason = Reason.DEADLINE
-
-
-_BY_REASON: dict[Reason, type[VeoError]] = {
-    Reason.NETWORK: VeoNetworkError,
-    Reason.RATE_LIMIT: VeoRateLimitedError,
-    Reason.SERVER: VeoServerError,
-    Reason.MODEL_UNAVAILABLE: VeoModelUnavailableError,
-    Reason.GENERATION_FAILED: VeoGenerationFailedError,
-    Reason.INTERNAL: VeoTransientError,
-    Reason.NOT_READY: VeoNotReadyError,
-    Reason.DEADLINE: VeoDeadlineError,
-    Reason.AUTHENTICATION: VeoAuthenticationError,
-    Reason.PERMISSION: VeoPermissionError,
-    Reason.QUOTA: VeoQuotaError,
-    Reason.INVALID_REQUEST: VeoInvalidRequestError,
-    Reason.CONTENT_POLICY: VeoContentPolicyError,
-    Reason.MODEL_NOT_FOUND: VeoModelNotFoundError,
-    Reason.UPSTREAM: VeoUpstreamError,
-    Reason.CONFIGURATION: VeoConfigurationError,
-    Reason.WRONG_BASE_URL: VeoConfigurationError,
-    Reason.NOT_FOUND: VeoNotFoundError,
-    Reason.PROTOCOL: VeoProtocolError,
-    Reason.RESULT_GONE: VeoResultGoneError,
-    Reason.NO_VIDEO: VeoProtocolError,
-    Reason.UNSAFE_LINK: VeoUnsafeLinkError,
-    Reason.UNKNOWN_SUBMIT: VeoUnknownSubmitError,
-}
-
-
-def error_for(problem: Problem, generation_id: str | None = None) -> VeoError:
-    """
-    Turn a problem into the exception that belongs to its reason.
-
-    :param problem: what went wrong.
-    :param generation_id: the generation it concerns, if there is one.
-    """
-    return _BY_REASON[problem.reason](
-        problem.message,
-        generation_id=generation_id,
-        status_code=problem.status_code,
-        code=problem.code,
-        request_id=problem.request_id,
-        retry_after=problem.retry_after,
-        reason=problem.reason,
-    )
-
-
-def unknown_submit(problem: Problem, model: str, base_url: str, sent_at: float) -> VeoUnknownSubmitError:
-    """
-    Say that a submit went out and nobody knows what became of it.
-
-    :param problem: what is known.
-    :param model: which model was asked for.
-    :param base_url: where the request went.
-    :param sent_at: epoch seconds when it was sent.
-    """
-    when = datetime.fromtimestamp(sent_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    billed = "may have been accepted and billed"
-    advice = (
-        "Look it up in the gateway's console; if it is there, run the task with its id as generation_id, else clear "
-        "the task to send it anew"
-    )
-    if problem.accepted is Accepted.YES:
-        billed = "was accepted and billed"
-        advice = "Ask the gateway's operator about the bill; clear the task to send it anew"
-    return VeoUnknownSubmitError(
-        f"Nobody knows the generation that was asked for at {when}: {base_url} took the request for {model} and "
-        f"gave no usable id, so it {billed}. It was not sent again. {advice}. {problem.message}",
-        status_code=problem.status_code,
-        code=problem.code,
-        request_id=problem.request_id,
-        retry_after=problem.retry_after,
-    )

@@ -19,12 +19,14 @@ MAX_LINES = 300
 LAYERS: dict[str, set[str]] = {
     "api": {"api"},
     "exceptions": {"api"},
+    "raising": {"api", "exceptions"},
     "get_provider_info": set(),
-    "hooks": {"hooks", "api", "exceptions", "get_provider_info"},
-    "triggers": {"triggers", "hooks", "api", "exceptions"},
-    "operators": {"operators", "triggers", "hooks", "api", "exceptions"},
-    "sensors": {"operators", "triggers", "hooks", "api", "exceptions"},
-    "transfers": {"transfers", "operators", "hooks", "api", "exceptions"},
+    "hooks": {"hooks", "api", "exceptions", "raising", "get_provider_info"},
+    "triggers": {"triggers", "hooks", "api", "exceptions", "raising"},
+    "ledger": {"ledger", "api"},
+    "operators": {"operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising"},
+    "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
+    "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising"},
     "simulator": {"simulator"},
 }
 # What a layer must not import of others.
@@ -32,6 +34,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "api": {"airflow", "requests", "aiohttp", "urllib3", "socket", "boto3", "time", "random"},
     "simulator": {"airflow", "requests"},
     "triggers": {"requests", "boto3", "urllib3"},
+    "ledger": {"requests", "aiohttp", "boto3", "urllib3"},
     "operators": {"requests", "aiohttp", "boto3"},
     "sensors": {"requests", "aiohttp", "boto3"},
 }

@@ -16,6 +16,8 @@ class Task:
     run_id: str = "run"
     map_index: int = -1
     try_number: int = 1
+    max_tries: int = 0
+    task_state_store: Any = None
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -27,4 +29,5 @@ class Task:
 
     @property
     def context(self) -> Any:
-        return {"ti": self, "task_instance": self}
+        context = {"ti": self, "task_instance": self}
+        return context if self.task_state_store is None else {**context, "task_state_store": self.task_state_store}

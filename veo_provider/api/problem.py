@@ -44,6 +44,8 @@ class Reason(StrEnum):
     """The generation counts as succeeded, but its answer never named a video."""
     UNSAFE_LINK = "unsafe_link"
     """A result link that the safety rules refuse."""
+    LEDGER = "ledger"
+    """What a task keeps of its own submit can't be read, written or believed."""
     UNKNOWN_SUBMIT = "unknown_submit"
     """A submit without a verdict: a billed generation may exist whose id nobody knows."""
 

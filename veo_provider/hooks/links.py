@@ -17,8 +17,8 @@ from veo_provider.api.error_body import printable
 from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off
-from veo_provider.exceptions import error_for
 from veo_provider.hooks.link_rules import LinkAdapter, LinkRules, link_request, origin, without_secrets
+from veo_provider.raising import error_for
 
 __all__ = ["LinkRules", "open_link"]
 

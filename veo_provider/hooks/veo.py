@@ -25,14 +25,13 @@ from veo_provider.exceptions import (
     VeoNotReadyError,
     VeoResultGoneError,
     VeoValidationError,
-    error_for,
-    unknown_submit,
 )
 from veo_provider.get_provider_info import get_provider_info
 from veo_provider.hooks.connection import VeoConnection, from_airflow
 from veo_provider.hooks.http_async import AsyncHttp
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.links import LinkRules, open_link
+from veo_provider.raising import error_for, unknown_submit
 
 if TYPE_CHECKING:
     from veo_provider.api.request import VeoRequest

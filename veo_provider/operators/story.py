@@ -54,14 +54,13 @@ class Story:
         if request is not None:
             self.facts["request"] = request.summary()
 
-    def begin(self, generation_id: str, submitted_at: float | None) -> None:
+    def begin(self, generation_id: str, submitted_at: float | None, *, is_new: bool) -> None:
         """Note the generation id, as soon as there is one."""
         self.facts |= {"generation_id": generation_id, "status": "submitted", "reason": None}
-        if submitted_at is None:
-            self.log.info("Taking up generation %s: nothing is submitted", generation_id)
-        else:
+        if submitted_at is not None:
             self.facts["submitted_at"] = _iso(submitted_at)
-            self.log.info("Submitted generation %s to %s", generation_id, self.facts.get("base_url"))
+        if not is_new:
+            self.log.info("Taking up generation %s: nothing is submitted", generation_id)
         self.push()
 
     def read(self, event: Any) -> Outcome:
@@ -99,7 +98,7 @@ class Story:
         if outcome.reason is None:
             took = f" after {time.time() - start:.0f} s" if start else ""
             asked = self.facts.get("request", {}).get("sample_count", outcome.videos)
-            short = f" of the {asked} asked for" if outcome.videos < asked else ""
+            short = f" of the {asked} asked for" if 0 < outcome.videos < asked else ""
             say = self.log.warning if outcome.filtered or short else self.log.info
             say("Generation %s is done%s: %s%s", outcome.generation_id, took, outcome.message, short)
 

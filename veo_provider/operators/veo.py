@@ -11,44 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
-from veo_provider.api.calls import id_problem
-from veo_provider.api.request import RequestError, VeoRequest, parse_request
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import (
-    VeoContentPolicyError,
-    VeoDeadlineError,
-    VeoError,
-    VeoValidationError,
-    error_for,
-)
+from veo_provider.exceptions import VeoContentPolicyError, VeoDeadlineError, VeoError, VeoValidationError
+from veo_provider.ledger.decision import Try
+from veo_provider.ledger.stores import dead_after, ledger_for
 from veo_provider.operators.links import VeoConsoleLink
-from veo_provider.operators.rendering import RequestTemplates
+from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 from veo_provider.operators.story import Story
-from veo_provider.operators.waiting import TRIGGER_FAILED, check_waiting, defer_for, event_instead
+from veo_provider.operators.submitting import Obtained, Submitter, mark_done
+from veo_provider.operators.waiting import TRIGGER_FAILED, check_choices, check_waiting, defer_for, event_instead
+from veo_provider.raising import error_for
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from veo_provider.api.request import VeoRequest
     from veo_provider.hooks.veo import VeoHook
 
-_REQUEST_FIELDS = (
-    "prompt",
-    "model",
-    "duration_seconds",
-    "aspect_ratio",
-    "resolution",
-    "sample_count",
-    "generate_audio",
-    "image",
-    "last_frame_image",
-    "person_generation",
-    "add_watermark",
-    "seed",
-    "extra_parameters",
-)
 
-
-class VeoGenerateOperator(RequestTemplates):
+class VeoGenerateOperator(RequestOperator):
     """
     Generate a video with one of Google's Veo models.
 
@@ -87,13 +68,18 @@ class VeoGenerateOperator(RequestTemplates):
     :param poll_interval: seconds between two polls. The gateway refreshes a task about every 15 s.
     :param timeout: seconds from the submit after which the task stops waiting and fails. The generation, and
         its bill, go on.
+    :param on_unknown_submit: what follows a submit that got no verdict and may have been billed: ``"fail"``,
+        without a retry, for a person to look it up; or ``"resubmit"``: Airflow's next try sends it again, at the
+        price of a possible second bill.
     :param on_filtered: what a refusal by a safety filter does: ``"fail"``, without a retry, or ``"skip"``.
+    :param on_clear: what a clear of a task that has succeeded means: ``"regenerate"``, another video; or ``"keep"``:
+        the same one again. Machines clear too (``reset_dag_run=True``, backfills, an upstream clear of a mapped run).
     :param generation_id: take up a generation that was already submitted elsewhere instead of submitting
         (templated). The request fields are not sent then. An empty text, the default, submits; ``None`` is an
         error, because a look-up that found nothing must not buy.
     """
 
-    template_fields: Sequence[str] = (*_REQUEST_FIELDS, "generation_id", "veo_conn_id")
+    template_fields: Sequence[str] = (*REQUEST_FIELDS, "generation_id", "veo_conn_id")
     template_ext: Sequence[str] = (".prompt",)
     template_fields_renderers = {"extra_parameters": "json"}  # noqa: RUF012
     operator_extra_links = (VeoConsoleLink(),)
@@ -120,12 +106,19 @@ class VeoGenerateOperator(RequestTemplates):
         wait_for_completion: bool = True,
         poll_interval: float = 5.0,
         timeout: float = 1200.0,
+        on_unknown_submit: str = "fail",
         on_filtered: str = "fail",
+        on_clear: str = "regenerate",
         generation_id: str | None = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        problems = check_waiting(on_filtered, poll_interval=poll_interval, timeout=timeout)
+        problems = check_waiting(poll_interval=poll_interval, timeout=timeout)
+        problems += check_choices(
+            on_unknown_submit=(on_unknown_submit, "fail", "resubmit"),
+            on_filtered=(on_filtered, "fail", "skip"),
+            on_clear=(on_clear, "regenerate", "keep"),
+        )
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.prompt = prompt
@@ -146,10 +139,12 @@ class VeoGenerateOperator(RequestTemplates):
         self.wait_for_completion = wait_for_completion
         self.poll_interval = poll_interval
         self.timeout = timeout
+        self.on_unknown_submit = on_unknown_submit
         self.on_filtered = on_filtered
+        self.on_clear = on_clear
         self.generation_id = generation_id
         self._submitted: str | None = None
-        self._submitting = False
+        self._submitter: Submitter | None = None
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -162,15 +157,19 @@ class VeoGenerateOperator(RequestTemplates):
         """Submit, or take a generation up; then wait as asked."""
         story = Story(context, self.log)
         try:
-            plan = self._submit(story)
+            got = self._obtain(story, context)
+            self._submitted = got.generation_id
+            story.begin(got.generation_id, got.sent_at, is_new=got.is_new)
             if not self.wait_for_completion:
-                self.log.info("Not waiting for generation %s: wait_for_completion=False", plan.generation_id)
-                return plan.generation_id
+                self.log.info("Not waiting for generation %s: wait_for_completion=False", got.generation_id)
+                return self._succeed(context, got.generation_id)
             # What is final already ends here: a very short deferral can make Airflow fail the try.
-            outcome = judge(plan.generation_id, self.hook.poll(plan.generation_id))
+            outcome = judge(got.generation_id, got.seen or self.hook.poll(got.generation_id))
+            if got.handed_back and (outcome is None or outcome.reason is not None):
+                outcome = Outcome(got.generation_id, None, "handed back as an earlier try left it", "done")
             if outcome is None and self.deferrable:
-                defer_for(self, self.hook, plan)
-            return self._finish(story, outcome or self.hook.wait(plan))
+                defer_for(self, self.hook, self._plan(got))
+            return self._finish(story, context, outcome or self.hook.wait(self._plan(got)))
         except AirflowTaskTimeout as error:
             if self._submitted is None:
                 raise
@@ -188,7 +187,7 @@ class VeoGenerateOperator(RequestTemplates):
         """Turn the trigger's event into the task's result; the one ending of both modes."""
         story = Story.resumed(context, self.log)
         try:
-            return self._finish(story, story.read(event))
+            return self._finish(story, context, story.read(event))
         except VeoError as error:
             return self._fail(story, error)
 
@@ -203,7 +202,7 @@ class VeoGenerateOperator(RequestTemplates):
 
     def on_kill(self) -> None:
         """Say that the generation goes on: this gateway can't cancel."""
-        if self._submitting:
+        if self._submitter is not None and self._submitter.sending:
             self.log.warning("A request was just being sent: it may have been accepted and billed; see the console")
         if self._submitted:
             self.log.warning(
@@ -211,59 +210,59 @@ class VeoGenerateOperator(RequestTemplates):
                 self._submitted,
             )
 
-    def _submit(self, story: Story) -> WaitPlan:
-        """Submit the request, or adopt a generation; from here on its id is known."""
+    def _obtain(self, story: Story, context: Context) -> Obtained:
+        """Get the generation: adopt it, take an earlier try's up, or submit it."""
         adopted = self._adopted()
-        request = None if adopted else self._request()
-        story.asked(self.hook.connection, request)
-        started = time.time()
-        if request is None:
-            self._submitted = adopted
-        else:
-            self._submitting = True
-            self._submitted = self.hook.submit(request)
-            self._submitting = False
-        submitted_at = None if request is None else started
-        story.begin(self._submitted, submitted_at)
+        story.asked(self.hook.connection, None)
+        ti = context["ti"]
+        current = Try(
+            try_number=ti.try_number,
+            max_tries=ti.max_tries,
+            digest=None,
+            base_url="",
+            now=time.time(),
+            resubmits=self.on_unknown_submit == "resubmit",
+            keeps=self.on_clear == "keep",
+            dead_after=dead_after(),
+        )
+        ledger = ledger_for(context)
+        self._submitter = Submitter(self.hook, ledger, current, time.time() + self.timeout, self.log)
+        if adopted:
+            return self._submitter.adopt(adopted, self.model)
+        if not ledger.crash_safe:
+            self.log.warning(
+                "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this "
+                "task submits, and pays, again"
+            )
+
+        def make_request() -> VeoRequest:
+            request = self._request()
+            story.asked(self.hook.connection, request)
+            return request
+
+        return self._submitter.obtain(make_request, lambda _: None)
+
+    def _plan(self, got: Obtained) -> WaitPlan:
+        now = time.time()
         return WaitPlan(
-            generation_id=self._submitted,
-            deadline=started + self.timeout,
+            generation_id=got.generation_id,
+            deadline=now + self.timeout,
             poll_interval=self.poll_interval,
-            first_poll_at=time.time() + FIRST_POLL_DELAY,
-            submitted_at=submitted_at,
+            first_poll_at=now + FIRST_POLL_DELAY,
+            submitted_at=got.sent_at if not self._adopted() else None,
         )
 
-    def _adopted(self) -> str:
-        given = str(self.generation_id).strip()
-        if given == "None":
-            # A look-up that found nothing must not end in a purchase.
-            raise VeoValidationError(
-                "generation_id is given and came out as None: nothing was sent. Leave it out, or let it be an empty "
-                "text, to submit a new generation"
-            )
-        if given and (problem := id_problem(given)):
-            raise VeoValidationError(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
-        return given
-
-    def _request(self) -> VeoRequest:
-        from veo_provider.operators.frames import read_frames
-
-        values = {name: getattr(self, name) for name in _REQUEST_FIELDS} | self._images
-        try:
-            request = read_frames(parse_request(values))
-        except RequestError as error:
-            raise VeoValidationError(str(error)) from None
-        for warning in request.warnings:
-            self.log.warning("%s", warning)
-        return request
-
-    def _finish(self, story: Story, outcome: Outcome) -> str:
+    def _finish(self, story: Story, context: Context, outcome: Outcome) -> str:
         story.end(outcome)
         problem = outcome.problem
         if problem is not None:
             raise error_for(problem, outcome.generation_id)
         story.push()
-        return outcome.generation_id
+        return self._succeed(context, outcome.generation_id)
+
+    def _succeed(self, context: Context, generation_id: str) -> str:
+        mark_done(ledger_for(context), generation_id, context["ti"].max_tries, self.log)
+        return generation_id
 
     def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
         story.failed(error)

@@ -29,16 +29,22 @@ TRIGGER_TIMEOUT = "Trigger timeout"
 """Airflow's own words for a deferral that it has ended."""
 
 
-def check_waiting(on_filtered: Any, **seconds: Any) -> list[str]:
-    """List what is wrong with the arguments for waiting; ``seconds`` by their names."""
-    problems = [
+def check_waiting(**seconds: Any) -> list[str]:
+    """List what is wrong with the arguments for waiting, by their names."""
+    return [
         f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_SECONDS}"
         for name, value in seconds.items()
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS
     ]
-    if on_filtered not in ("fail", "skip"):
-        problems.append(f"on_filtered: {on_filtered!r} is neither 'fail' nor 'skip'")
-    return problems
+
+
+def check_choices(**choices: tuple[Any, str, str]) -> list[str]:
+    """List which arguments are neither of the two words that they may be: ``name=(given, one, other)``."""
+    return [
+        f"{name}: {given!r} is neither {one!r} nor {other!r}"
+        for name, (given, one, other) in choices.items()
+        if given not in (one, other)
+    ]
 
 
 def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn:

@@ -22,16 +22,11 @@ from airflow.providers.common.compat.sdk import (
 from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import (
-    VeoContentPolicyError,
-    VeoDeadlineError,
-    VeoError,
-    VeoValidationError,
-    error_for,
-)
+from veo_provider.exceptions import VeoContentPolicyError, VeoDeadlineError, VeoError, VeoValidationError
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.story import Story
-from veo_provider.operators.waiting import TRIGGER_FAILED, check_waiting, defer_for, event_instead
+from veo_provider.operators.waiting import TRIGGER_FAILED, check_choices, check_waiting, defer_for, event_instead
+from veo_provider.raising import error_for
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -75,7 +70,8 @@ class VeoGenerationSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
-        problems = check_waiting(on_filtered, poke_interval=self.poke_interval, timeout=self.timeout)
+        problems = check_waiting(poke_interval=self.poke_interval, timeout=self.timeout)
+        problems += check_choices(on_filtered=(on_filtered, "fail", "skip"))
         if problems:
             raise VeoValidationError("; ".join(problems))
         # Rendering leaves text in the place of another task's output.

@@ -18,8 +18,8 @@ from veo_provider.exceptions import (
     VeoPermanentError,
     VeoResultGoneError,
     VeoValidationError,
-    error_for,
 )
+from veo_provider.raising import error_for
 from veo_provider.transfers.lineage import (
     FOLDER,
     XCOM_VIDEOS,

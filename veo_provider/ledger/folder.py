@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records in a folder of an object store, for Airflow versions without a task state and for who prefers it."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from veo_provider.ledger.record import Record
+
+LOCAL = ("", "file", "local")
+_DIGITS = 6
+
+
+class FolderLedger:
+    """
+    A folder for each task of a run, and in it one file for each of its submits: ``000001.json``, ``000002.json``.
+
+    The latest counts. An intent is a new file that must not exist yet: of two processes that have read the same
+    record only one can send. Local disks and S3 see to that, as does every store whose filesystem knows
+    exclusive creation; elsewhere the intent is read back before anything is sent.
+
+    Records outlive their DAG runs. They are small, and nothing but people removes them.
+
+    :param root: URI of the folder for all tasks of a deployment.
+    :param task: DAG, run, task and map index.
+    """
+
+    crash_safe = True
+
+    def __init__(self, root: str, task: tuple[str, ...]) -> None:
+        self._folder = ObjectStoragePath("/".join([root.rstrip("/"), *(quote(part, safe="") for part in task)]))
+
+    def read(self) -> Record | None:
+        """Return the record with the highest number."""
+        numbers = self._numbers()
+        return self._read(max(numbers)) if numbers else None
+
+    def claim(self, record: Record) -> bool:
+        """Create the record's file, which must not be there yet."""
+        path = self._path(record.number)
+        if not _create(path, _encode(record)):
+            return False
+        there = self._read(record.number)
+        return there.nonce == record.nonce and max(self._numbers()) == record.number
+
+    def write(self, record: Record) -> None:
+        """Replace the record's file."""
+        replace(self._path(record.number), _encode(record))
+
+    def _numbers(self) -> list[int]:
+        fs = self._folder.fs
+        fs.invalidate_cache()  # An instance is shared within the process, and caches folders.
+        try:
+            found = fs.ls(self._folder.path, detail=False)
+        except FileNotFoundError:
+            return []
+        names = [posixpath.basename(str(name)).partition(".") for name in found]
+        return [int(stem) for stem, _, suffix in names if suffix == "json" and stem.isdecimal()]
+
+    def _path(self, number: int) -> ObjectStoragePath:
+        return self._folder / f"{number:0{_DIGITS}d}.json"
+
+    def _read(self, number: int) -> Record:
+        path = self._path(number)
+        where = f"{path.protocol or 'file'}://{path.path}"
+        return Record.read(_decode(path.fs.cat_file(path.path)), where)
+
+
+def replace(path: ObjectStoragePath, data: bytes) -> None:
+    """Write a small file whole, or not at all."""
+    if path.protocol not in LOCAL:
+        path.fs.pipe_file(path.path, data)
+        return
+    os.makedirs(os.path.dirname(path.path), exist_ok=True)
+    part = f"{path.path}.{uuid.uuid4().hex}.part"
+    with open(part, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path.path)
+
+
+def read_json(path: ObjectStoragePath) -> Any:
+    """Return what a small JSON file holds; ``None`` if there is none, or none that can be read."""
+    try:
+        return _decode(path.fs.cat_file(path.path))
+    except FileNotFoundError:
+        return None
+
+
+def _create(path: ObjectStoragePath, data: bytes) -> bool:
+    """Write a small file where none is; tell whether it was this process that did."""
+    if path.protocol in LOCAL:
+        os.makedirs(os.path.dirname(path.path), exist_ok=True)
+    try:
+        with path.fs.open(path.path, "xb") as file:
+            file.write(data)
+            if path.protocol in LOCAL:
+                file.flush()
+                os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    except (NotImplementedError, ValueError):
+        # A filesystem without exclusive creation.
+        if path.fs.exists(path.path):
+            return False
+        path.fs.pipe_file(path.path, data)
+    return True
+
+
+def _encode(record: Record) -> bytes:
+    return json.dumps(record.as_dict(), indent=1, ensure_ascii=False).encode()
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a task's record is kept: in Airflow's task state, in a folder, or nowhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow.providers.common.compat.sdk import conf
+
+from veo_provider.ledger.folder import FolderLedger
+from veo_provider.ledger.record import Record
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+TASK_STATE_KEY = "veo_submit"
+DEFAULT_DEPLOYMENT = "default"
+DEFAULT_DEAD_AFTER = 7200.0
+
+
+class Ledger(Protocol):
+    """
+    Keeps the record of one task's latest submit. Whatever a store raises passes through.
+
+    :param crash_safe: whether a later try can read what an earlier one wrote.
+    """
+
+    crash_safe: bool
+
+    def read(self) -> Record | None:
+        """Return the record; ``None`` if this task has never written one."""
+
+    def claim(self, record: Record) -> bool:
+        """
+        Write an intent to send.
+
+        :returns: whether it stands: only whoever holds the intent may send.
+        """
+
+    def write(self, record: Record) -> None:
+        """Write what became of the submit whose intent stands."""
+
+
+class TaskStateLedger:
+    """
+    The record in Airflow's ``task_state_store`` (3.3 and later), which retries and clears leave alone.
+
+    :param store: the store, as in the task's context.
+    """
+
+    crash_safe = True
+    where = f"the task state {TASK_STATE_KEY!r} of this task instance"
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def read(self) -> Record | None:
+        """Return the record."""
+        values = self._store.get(TASK_STATE_KEY)
+        return None if values is None else Record.read(values, self.where)
+
+    def claim(self, record: Record) -> bool:
+        """
+        Write an intent and read it back.
+
+        The store takes whatever comes, and knows nothing of a task instance that was replaced: a process that
+        outlives its try finds nothing, or the intent of its successor. The moment between the two stays open.
+        """
+        self.write(record)
+        there = self.read()
+        return there is not None and there.nonce == record.nonce
+
+    def write(self, record: Record) -> None:
+        """Write the record; Airflow would drop it after 30 days otherwise."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self._store.set(TASK_STATE_KEY, record.as_dict(), retention=NEVER_EXPIRE)
+
+
+class NoLedger:
+    """Nothing is kept, so every try submits anew."""
+
+    crash_safe = False
+
+    def read(self) -> None:
+        """Know nothing."""
+
+    def claim(self, record: Record) -> bool:  # noqa: ARG002
+        """Let everybody send."""
+        return True
+
+    def write(self, record: Record) -> None:
+        """Forget it."""
+
+
+def ledger_for(context: Context) -> Ledger:
+    """
+    Return the ledger of a task: a folder where ``[veo] ledger_path`` names one, else Airflow's own store.
+
+    :param context: the task's context.
+    """
+    if (folder := folder_from_config()) is not None:
+        ti = context["ti"]
+        map_index = getattr(ti, "map_index", None)
+        return FolderLedger(folder, (ti.dag_id, ti.run_id, ti.task_id, str(-1 if map_index is None else map_index)))
+    store = context.get("task_state_store")
+    return NoLedger() if store is None else TaskStateLedger(store)
+
+
+def dead_after() -> float:
+    """Return the seconds of ``[veo] generation_dead_after``: older without an end is dead, for a clear."""
+    return float(conf.getfloat("veo", "generation_dead_after", fallback=DEFAULT_DEAD_AFTER))
+
+
+def folder_from_config() -> str | None:
+    """Return the folder for all records of this deployment, from ``[veo] ledger_path`` and ``deployment``."""
+    path = str(conf.get("veo", "ledger_path", fallback="") or "").strip()
+    deployment = str(conf.get("veo", "deployment", fallback="") or "").strip() or DEFAULT_DEPLOYMENT
+    return f"{path.rstrip('/')}/{deployment}" if path else None
