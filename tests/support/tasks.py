@@ -3,8 +3,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
+
+
+class TaskState:
+    """Airflow's task_state_store as a dictionary, with its JSON."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.retentions: list[timedelta | None] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        self.retentions.append(retention)
+        self.values[key] = json.dumps(value)
 
 
 @dataclass
@@ -31,3 +48,11 @@ class Task:
     def context(self) -> Any:
         context = {"ti": self, "task_instance": self}
         return context if self.task_state_store is None else {**context, "task_state_store": self.task_state_store}
+
+    def retried(self) -> Task:
+        """The same task in Airflow's next try, which finds no XComs."""
+        return replace(self, try_number=self.try_number + 1, xcoms={})
+
+    def cleared(self, retries: int = 2) -> Task:
+        """The same task after a person has cleared it; ``retries`` as the DAG says."""
+        return replace(self.retried(), max_tries=self.try_number + retries)

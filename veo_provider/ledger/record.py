@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
+from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Accepted
 
+VERSION = 1
 MAX_EARLIER = 20
+MAX_EPOCH = 1e11
 
 
 class Phase(StrEnum):
@@ -70,8 +73,8 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON values."""
-        values = {**asdict(self), "earlier": list(self.earlier), "version": 1}
-        return {name: value for name, value in values.items() if name != "where" and value not in (None, "", [])}
+        values = {**asdict(self), "earlier": list(self.earlier), "version": VERSION}
+        return {name: value for name, value in values.items() if name != "where" and value is not None}
 
     @classmethod
     def read(cls, values: Any, where: str) -> Self:
@@ -80,29 +83,68 @@ class Record:
 
         :raises ValueError: it isn't a record, or one of a later version. It must not pass for none.
         """
-        if not isinstance(values, Mapping) or values.get("version") != 1:
+        if not isinstance(values, Mapping) or values.get("version") != VERSION:
             raise ValueError(f"{where} holds no record that this version of the provider can read")
-        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        known: dict[str, Any] = {}
         try:
-            record = cls(**known)
-            return replace(
-                record,
-                phase=Phase(record.phase),
-                accepted=Accepted(record.accepted),
-                try_number=int(record.try_number),
-                max_tries=int(record.max_tries),
-                sent_at=float(record.sent_at),
-                number=int(record.number),
-                earlier=tuple(map(str, record.earlier)),
-                generation_id=None if record.generation_id is None else str(record.generation_id),
-                where=where,
-            )
-        except (TypeError, ValueError) as error:
+            for field in fields(cls):
+                reader: Callable[[Any], Any] = _READERS.get(field.name, _text)
+                if field.name in values:
+                    known[field.name] = reader(values[field.name])
+            record = cls(**known | {"where": where})
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{where} holds no record that can be read: {error}") from None
+        if record.phase in (Phase.SUBMITTED, Phase.DONE) and not record.generation_id:
+            raise ValueError(
+                f"{where} holds no record that can be read: it says {record.phase} without a generation_id"
+            )
+        return record
 
     def followed(self) -> tuple[str, ...]:
         """Return the ids for the record of a submit that follows this one."""
         return (*self.earlier, *([self.generation_id] if self.generation_id else []))[-MAX_EARLIER:]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no text")
+    return value
+
+
+def _id(value: Any) -> str:
+    if problem := id_problem(_text(value)):
+        raise ValueError(f"the generation_id {value!r:.80} can't be asked for: {problem}")
+    return _text(value)
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r:.80} is no whole number")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MAX_EPOCH:
+        raise TypeError(f"{value!r:.80} is no time")
+    return float(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.80} is no list")
+    return tuple(map(_text, value))
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "phase": Phase,
+    "accepted": Accepted,
+    "try_number": _number,
+    "max_tries": _number,
+    "number": _number,
+    "sent_at": _seconds,
+    "generation_id": _id,
+    "earlier": _texts,
+}
 
 
 def digest_of(wire: Mapping[str, Any], base_url: str) -> str:

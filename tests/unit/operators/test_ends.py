@@ -23,14 +23,8 @@ from veo_provider.exceptions import (
 )
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.veo import VeoHook
-from veo_provider.operators import veo as module
 from veo_provider.operators import waiting
 from veo_provider.simulator import Simulator
-
-
-@pytest.fixture(autouse=True)
-def _no_first_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_POLL_DELAY", 0.0)
 
 
 def test_the_words_are_airflows() -> None:

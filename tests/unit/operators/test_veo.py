@@ -24,17 +24,11 @@ from veo_provider.exceptions import (
     VeoValidationError,
 )
 from veo_provider.hooks.veo import VeoHook
-from veo_provider.operators import veo as module
 from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.simulator import Simulator
 from veo_provider.triggers.veo import VeoGenerationTrigger
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
-
-
-@pytest.fixture(autouse=True)
-def _no_first_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_POLL_DELAY", 0.0)
 
 
 def operator(prompt: str | None = "A cat", **arguments: Any) -> VeoGenerateOperator:

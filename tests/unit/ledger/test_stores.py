@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stores keep one record a task, and let only one process send."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import fsspec
+import pytest
+from airflow.sdk.io import attach
+from moto.server import ThreadedMotoServer
+
+from tests.support.tasks import Task, TaskState
+from tests.unit.ledger.test_decision import RECORD
+from veo_provider.ledger import stores
+from veo_provider.ledger.folder import FolderLedger
+from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.stores import Ledger, NoLedger, TaskStateLedger, dead_after, ledger_for
+
+INTENT = replace(RECORD, phase=Phase.SUBMITTING, generation_id=None)
+TASK = ("dag", "manual__2026-11-23T00:00:00+00:00", "group.task", "-1")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=["state", "file", "s3", "memory"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    if request.param == "state":
+        return TaskStateLedger(TaskState())
+    if request.param == "file":
+        return FolderLedger(f"file://{tmp_path}/ledger/", TASK)
+    if request.param == "memory":  # a filesystem without exclusive creation
+        attach("memory", fs=fsspec.filesystem("memory"))
+        return FolderLedger(f"memory://ledger-{tmp_path.name}", TASK)
+    endpoint = request.getfixturevalue("s3")
+    extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "veo", "password": "veo", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_LEDGER", json.dumps(connection))
+    import boto3
+
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="veo", aws_secret_access_key="veo"
+    )
+    bucket = tmp_path.name.replace("_", "-").lower()
+    client.create_bucket(Bucket=bucket)
+    return FolderLedger(f"s3://aws_ledger@{bucket}/ledger", TASK)
+
+
+def stored(record: Record | None) -> Record | None:
+    return None if record is None else replace(record, where="")
+
+
+def test_a_record_is_found_again(ledger: Ledger) -> None:
+    assert ledger.read() is None
+    assert ledger.claim(INTENT)
+    assert stored(ledger.read()) == INTENT
+    submitted = replace(INTENT, phase=Phase.SUBMITTED, generation_id="g")
+    ledger.write(submitted)
+    assert stored(ledger.read()) == submitted
+    second = replace(INTENT, nonce="m", number=2, try_number=2, earlier=("g",))
+    assert ledger.claim(second)
+    assert stored(ledger.read()) == second
+    assert (ledger.read() or INTENT).where
+
+
+def test_a_folder_keeps_its_intents_apart(tmp_path: Path) -> None:
+    first = FolderLedger(f"file://{tmp_path}", TASK)
+    assert first.claim(INTENT)
+    # Another process that had read nothing either.
+    assert not FolderLedger(f"file://{tmp_path}", TASK).claim(replace(INTENT, nonce="other"))
+    assert stored(first.read()) == INTENT
+    assert FolderLedger(f"file://{tmp_path}", (*TASK[:3], "0")).read() is None
+
+
+def test_a_late_process_does_not_fill_a_gap(tmp_path: Path) -> None:
+    ledger = FolderLedger(f"file://{tmp_path}", TASK)
+    assert ledger.claim(replace(INTENT, number=2))
+    assert not ledger.claim(replace(INTENT, nonce="late"))
+
+
+def test_of_many_processes_one_may_send(tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
+    won: list[str] = []
+
+    def race(nonce: str) -> None:
+        ledger = FolderLedger(f"file://{tmp_path}", TASK)
+        barrier.wait()
+        if ledger.claim(replace(INTENT, nonce=nonce)):
+            won.append(nonce)
+
+    threads = [threading.Thread(target=race, args=(str(n),)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+
+
+def test_a_torn_record_is_no_missing_one(tmp_path: Path) -> None:
+    ledger = FolderLedger(f"file://{tmp_path}", TASK)
+    ledger.claim(INTENT)
+    [path] = tmp_path.rglob("*.json")
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"000001\.json holds no record"):
+        ledger.read()
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+    ledger = FolderLedger(f"file://{tmp_path}", TASK)
+    ledger.claim(INTENT)
+    [path] = tmp_path.rglob("*.json")
+    for name in ("notes.txt", "x.json", "000009.json.abc.part"):
+        path.with_name(name).write_text("?")
+    assert stored(ledger.read()) == INTENT
+
+
+class Replaced(TaskState):
+    """As a process sees it whose task instance was replaced: nothing is found, writing goes nowhere."""
+
+    def get(self, key: str, default: object = None) -> object:
+        return default
+
+
+class Overtaken(TaskState):
+    """Another process writes its intent just after ours."""
+
+    def set(self, key: str, value: dict[str, object], *, retention: timedelta | None = None) -> None:
+        super().set(key, {**value, "nonce": "theirs"}, retention=retention)
+
+
+@pytest.mark.parametrize("store", [Replaced, Overtaken])
+def test_an_intent_that_is_not_there_does_not_stand(store: type[TaskState]) -> None:
+    assert not TaskStateLedger(store()).claim(INTENT)
+
+
+def test_the_state_never_expires() -> None:
+    store = TaskState()
+    TaskStateLedger(store).write(RECORD)
+    assert store.retentions == [timedelta.max]
+
+
+def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(ledger_for(Task().context), NoLedger)
+    assert isinstance(ledger_for(Task(task_state_store=TaskState()).context), TaskStateLedger)
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", f"file://{tmp_path}/")
+    monkeypatch.setenv("AIRFLOW__VEO__DEPLOYMENT", "blue")
+    ledger = ledger_for(Task(task_state_store=TaskState(), map_index=3).context)
+    assert ledger.claim(INTENT)
+    assert (tmp_path / "blue" / "dag" / "run" / "generate" / "3" / "000001.json").exists()
+    monkeypatch.delenv("AIRFLOW__VEO__DEPLOYMENT")
+    assert stores.folder_from_config() == f"file://{tmp_path}/default"
+
+
+def test_no_ledger_forgets() -> None:
+    ledger = NoLedger()
+    assert ledger.claim(INTENT)
+    ledger.write(RECORD)
+    assert not ledger.crash_safe
+
+
+def test_when_a_generation_counts_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dead_after() == 7200
+    monkeypatch.setenv("AIRFLOW__VEO__GENERATION_DEAD_AFTER", "60")
+    assert dead_after() == 60
