@@ -28,8 +28,7 @@ with DAG("veo_approval", schedule=None, doc_md=__doc__, tags=["veo"]):
         task_id="generate",
         prompt="A product shot: a ceramic cup turns slowly on a wooden table",
         duration_seconds=4,
-        # Until submits are recorded, a retry buys a second video.
-        retries=0,
+        retries=2,
     )
     draft = VeoToObjectStorageOperator(
         task_id="draft",

@@ -26,8 +26,7 @@ with DAG("veo_asset_chain", schedule=None, doc_md=__doc__, tags=["veo"]):
         task_id="generate",
         prompt="Clouds pass over a mountain ridge, time lapse",
         sample_count=2,
-        # Until submits are recorded, a retry buys a second video.
-        retries=0,
+        retries=2,
     )
     VeoToS3Operator(
         task_id="store",

@@ -50,8 +50,7 @@ def clip(prompt: str, duration_seconds: str, aspect_ratio: str, s3_key: str) -> 
         on_filtered="skip",
         pool="veo",
         map_index_template="{{ task.prompt | truncate(40) }}",
-        # Until submits are recorded, a retry buys a second video.
-        retries=0,
+        retries=2,
     )
     store = VeoToS3Operator(
         task_id="store",

@@ -26,8 +26,7 @@ with DAG("veo_image_to_video", schedule=None, doc_md=__doc__, tags=["veo"]):
         duration_seconds=8,
         aspect_ratio="9:16",
         generate_audio=False,
-        # Until submits are recorded, a retry buys a second video.
-        retries=0,
+        retries=2,
     )
 
     VeoToObjectStorageOperator(

@@ -28,8 +28,7 @@ with DAG(
         task_id="generate",
         prompt="{{ params.prompt }}",
         duration_seconds=4,
-        # Until submits are recorded, a retry buys a second video.
-        retries=0,
+        retries=2,
     )
 
     VeoToObjectStorageOperator(

@@ -6,6 +6,7 @@ Read the package in the order in which the data flows::
     example_dags/                     a DAG author's parameters
       -> operators/veo.py             templates rendered, a request asked for
       -> api/request.py               parameters become one validated request          pure
+      -> ledger/decision.py           what an earlier try has paid for is taken up     pure
       -> api/calls.py                 the request becomes one HTTP call                pure
       -> hooks/veo.py                 the call is sent: submit -> generation id        the only sockets
       -> api/generation.py            an answer becomes one typed generation           pure

@@ -17,6 +17,16 @@ def _field(label: str, description: str, schema_type: str, **schema: Any) -> dic
     }
 
 
+def _option(description: str, option_type: str, default: str, example: str | None = None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "type": option_type,
+        "default": default,
+        "example": example,
+        "version_added": "0.1.0",
+    }
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
     return {
@@ -46,6 +56,30 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "veo_provider.transfers.veo_to_object_storage",
             },
         ],
+        "config": {
+            "veo": {
+                "description": "Settings of a whole deployment for the Veo provider.",
+                "options": {
+                    "ledger_path": _option(
+                        "Folder in which VeoGenerateOperator keeps a record of each submit, as a URI that "
+                        "ObjectStoragePath knows. Empty: Airflow's own task_state_store (3.3 and later) is used.",
+                        "string",
+                        "",
+                        "s3://aws_default@my-bucket/veo-ledger",
+                    ),
+                    "deployment": _option(
+                        "Name of this Airflow within ledger_path. Deployments that share a folder need different ones.",
+                        "string",
+                        "default",
+                    ),
+                    "generation_dead_after": _option(
+                        "Seconds after which a generation that has no end counts as dead when its task is cleared.",
+                        "float",
+                        "7200",
+                    ),
+                },
+            }
+        },
         "extra-links": ["veo_provider.operators.links.VeoConsoleLink"],
         "connection-types": [
             {
