@@ -44,6 +44,7 @@ class RequestOperator(BaseOperator):
 
     generation_id: str | None
     max_cost: float | None
+    hook: Any
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -105,3 +106,19 @@ class RequestOperator(BaseOperator):
         for warning in request.warnings:
             self.log.warning("%s", warning)
         return request
+
+    def _check_cost(self, request: VeoRequest) -> None:
+        """Refuse what is dearer than ``max_cost``, or has no price."""
+        if self.max_cost is None:
+            return
+        cost = self.hook.connection.prices.estimate(request)
+        if cost is None:
+            raise VeoValidationError(
+                f"max_cost={self.max_cost:g}: what {request.model} costs at {request.resolution} is unknown, so nothing "
+                "was sent. Name its price in the connection's extra prices, or leave max_cost out"
+            )
+        if cost > self.max_cost:
+            raise VeoValidationError(
+                f"max_cost={self.max_cost:g}: the request costs an estimated {cost:g} US dollars ({request.sample_count} "
+                f"x {request.duration_seconds} s), so nothing was sent. Ask for less, or raise max_cost"
+            )

@@ -53,6 +53,9 @@ class Story:
         self.facts |= {"veo_conn_id": connection.conn_id, "base_url": connection.base_url}
         if request is not None:
             self.facts["request"] = request.summary()
+            cost = connection.prices.estimate(request)
+            # Never 0 where nobody knows.
+            self.facts["cost_usd"] = "unknown" if cost is None else cost
 
     def begin(self, generation_id: str, submitted_at: float | None, *, is_new: bool) -> None:
         """Note the generation id, as soon as there is one."""
@@ -61,6 +64,9 @@ class Story:
             self.facts["submitted_at"] = _iso(submitted_at)
         if not is_new:
             self.log.info("Taking up generation %s: nothing is submitted", generation_id)
+        if is_new:
+            cost = self.facts.get("cost_usd", "unknown")
+            self.log.info("Estimated cost: %s", cost if cost == "unknown" else f"{cost:g} US dollars")
         self.push()
 
     def read(self, event: Any) -> Outcome:

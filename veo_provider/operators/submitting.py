@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.waiting import Seen
     from veo_provider.hooks.veo import VeoHook
-    from veo_provider.ledger.stores import Ledger
-
-WRITE_PAUSES = (0.5, 2.0)
-"""Seconds before a record that couldn't be written is written again."""
+    from veo_provider.operators.bookkeeping import Book
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Obtained:
     The generation that a task has now.
 
     :param generation_id: its id.
-    :param sent_at: epoch seconds of its submit.
+    :param sent_at: epoch seconds of its submit, as far as this task knows.
     :param is_new: this try has paid for it.
     :param handed_back: the task had succeeded with it before.
     :param seen: what the gateway said of it just now, if it was asked.
@@ -61,17 +58,15 @@ class Submitter:
     Submits a request, unless an earlier try has.
 
     :param hook: sends it.
-    :param ledger: remembers it.
+    :param book: remembers it.
     :param current: this try; its digest and base URL are filled in here.
     :param give_up_at: epoch seconds after which a refused request isn't sent again.
     :param log: the task's logger.
     """
 
-    def __init__(
-        self, hook: VeoHook, ledger: Ledger, current: Try, give_up_at: float, log: logging.Logger | Any
-    ) -> None:
+    def __init__(self, hook: VeoHook, book: Book, current: Try, give_up_at: float, log: logging.Logger | Any) -> None:
         self._hook = hook
-        self._ledger = ledger
+        self._book = book
         self._current = replace(current, base_url=hook.connection.base_url)
         self._give_up_at = give_up_at
         self._log = log
@@ -86,7 +81,7 @@ class Submitter:
         :param check: refuses a request that is too dear, just before it would be sent.
         :raises VeoError: there is none, and nothing more was paid for; or nobody knows.
         """
-        record = self._read()
+        record = self._book.read()
         request: VeoRequest | None = None
         problem: VeoValidationError | None = None
         try:
@@ -98,43 +93,33 @@ class Submitter:
         if record is not None and decision.action is Action.ASK:
             seen = self._hook.poll(str(record.generation_id))
             decision = decide(record, self._current, seen)
-        if record is not None and decision.action is not Action.SUBMIT:
-            self._tell(decision)
-            return self._earlier(record, decision, seen)
+        if record is not None:
+            (self._log.warning if decision.warns else self._log.info)("To %s: %s", decision.action, decision.why)
+            if decision.action is not Action.SUBMIT:
+                return self._earlier(record, decision, seen)
         if request is None:
             raise problem or AssertionError
+        # Whoever clears a task wants another video than the one that there is.
+        reused = self._reused(request) if record is None else None
+        if reused is not None:
+            return reused
         check(request)
-        if record is not None:
-            self._tell(decision)
         return self._submit(record, request)
 
-    def adopt(self, generation_id: str, model: str) -> Obtained:
-        """Note a generation that was submitted elsewhere, so that what comes later finds it."""
-        now = time.time()
-        try:
-            record = self._ledger.read()
-            intent = self._intent(record, model, "")
-            if record is None or record.generation_id != generation_id:
-                self._ledger.claim(intent)
-                self._ledger.write(replace(intent, phase=Phase.SUBMITTED, generation_id=generation_id))
-        except Exception as error:  # noqa: BLE001 - nothing is bought here
-            self._log.warning("The record of generation %s couldn't be written: %s", generation_id, _named(error))
-        return Obtained(generation_id, now)
+    def adopt(self, generation_id: str, request: VeoRequest | None = None) -> Obtained:
+        """
+        Note a generation that was submitted elsewhere, so that what comes later finds it.
+
+        :param generation_id: its id.
+        :param request: what it was made of, if that is known.
+        """
+        record = replace(self._intent(None, request), phase=Phase.SUBMITTED, generation_id=generation_id)
+        self._book.adopt(record)
+        return Obtained(generation_id, record.sent_at)
 
     def _digest(self, request: VeoRequest) -> str:
         connection = self._hook.connection
         return digest_of(request.wire(connection.last_frame_field), connection.base_url)
-
-    def _read(self) -> Record | None:
-        try:
-            return self._ledger.read()
-        except ValueError as error:
-            raise VeoLedgerError(f"{error}: nothing was sent. Mend or delete it") from error
-        except Exception as error:
-            raise VeoTransientError(f"The ledger can't be read, so nothing was sent: {_named(error)}") from error
-
-    def _tell(self, decision: Decision) -> None:
-        (self._log.warning if decision.warns else self._log.info)("To %s: %s", decision.action.value, decision.why)
 
     def _earlier(self, record: Record, decision: Decision, seen: Seen | None) -> Obtained:
         action = decision.action
@@ -157,36 +142,46 @@ class Submitter:
             )
         if self._current.max_tries > record.max_tries:
             # From here on the clear has been answered: what follows are retries.
-            self._write_or_warn(replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number))
+            self._book.note(
+                replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number)
+            )
         handed_back = action is Action.HAND_BACK
         return Obtained(str(record.generation_id), record.sent_at, handed_back=handed_back, seen=seen)
+
+    def _reused(self, request: VeoRequest) -> Obtained | None:
+        found = self._book.find_equal(self._digest(request))
+        seen = self._hook.poll(found) if found else None
+        if found is None or seen is None or isinstance(seen, Problem) or not seen.videos:
+            return None
+        self._log.info("The same request has made generation %s, which is still there: it is reused", found)
+        return replace(self.adopt(found, request), seen=seen)
 
     def _submit(self, record: Record | None, request: VeoRequest) -> Obtained:
         sends = 0
         while True:
-            intent = self._intent(record, request.model, self._digest(request))
-            self._claim(intent)
+            intent = self._intent(record, request)
+            self._book.claim(intent)
             sends += 1
             try:
                 self.sending = True
                 generation_id = self._hook.submit(request)
             except VeoUnknownSubmitError as error:
-                self._write_or_warn(
+                self._book.note(
                     replace(intent, accepted=error.accepted, message=error.said[:300], request_id=error.request_id)
                 )
                 if self._current.resubmits:
                     raise VeoResubmitError.instead_of(error) from error
                 raise
             except VeoError as error:
-                record = replace(intent, phase=Phase.REFUSED)
-                self._write_or_warn(record)
                 self.sending = False
+                record = replace(intent, phase=Phase.REFUSED)
+                self._book.note(record)
                 self._wait_or_raise(error, sends)
                 continue
             self.sending = False
             # Before anything that can fail: from here on the log knows the id.
             self._log.info("Submitted generation %s to %s", generation_id, intent.base_url)
-            self._keep(replace(intent, phase=Phase.SUBMITTED, generation_id=generation_id))
+            self._book.keep(replace(intent, phase=Phase.SUBMITTED, generation_id=generation_id))
             return Obtained(generation_id, intent.sent_at, is_new=True)
 
     def _wait_or_raise(self, error: VeoError, sends: int) -> None:
@@ -196,80 +191,18 @@ class Submitter:
         self._log.warning("The gateway did not accept the request; it is sent again in %.0f s: %s", pause, error)
         time.sleep(pause)
 
-    def _intent(self, record: Record | None, model: str, digest: str) -> Record:
+    def _intent(self, record: Record | None, request: VeoRequest | None) -> Record:
         connection = self._hook.connection
         return Record(
             phase=Phase.SUBMITTING,
             nonce=uuid.uuid4().hex,
             try_number=self._current.try_number,
             max_tries=self._current.max_tries,
-            digest=digest,
+            digest=self._digest(request) if request else "",
             sent_at=time.time(),
-            model=model,
+            model=request.model if request else "",
             base_url=connection.base_url,
             conn_id=connection.conn_id,
             earlier=record.followed() if record else (),
             number=record.number + 1 if record else 1,
         )
-
-    def _claim(self, intent: Record) -> None:
-        try:
-            stands = self._ledger.claim(intent)
-        except Exception as error:
-            self._take_back(intent)
-            raise VeoTransientError(
-                f"The ledger doesn't take the intent to send, so nothing was sent: {_named(error)}"
-            ) from error
-        if not stands:
-            raise VeoTransientError(
-                "Another process works on the same task, or has replaced this one: nothing was sent from here"
-            )
-
-    def _take_back(self, intent: Record) -> None:
-        """Leave no intent behind of which a later try would think that it was sent."""
-        try:
-            there = self._ledger.read()
-            if there is not None and there.nonce == intent.nonce:
-                self._ledger.write(replace(intent, phase=Phase.REFUSED))
-        except Exception as error:  # noqa: BLE001 - then a later try asks a person
-            self._log.warning("The intent couldn't be taken back: %s", _named(error))
-
-    def _keep(self, record: Record) -> None:
-        """Write the id of what was paid for, or say it in an error that ends the task."""
-        try:
-            self._write(record)
-        except BaseException as error:
-            raise VeoLedgerError(
-                f"Generation {record.generation_id} was submitted and is billed, but its record couldn't be written "
-                f"({_named(error)}): a retry wouldn't know it. Run the task with this id as generation_id",
-                generation_id=record.generation_id,
-            ) from error
-
-    def _write(self, record: Record) -> None:
-        for pause in WRITE_PAUSES:
-            try:
-                return self._ledger.write(record)
-            except Exception as error:  # noqa: BLE001 - each store raises classes of its own
-                self._log.warning("The record couldn't be written, once more in %s s: %s", pause, _named(error))
-                time.sleep(pause)
-        return self._ledger.write(record)
-
-    def _write_or_warn(self, record: Record) -> None:
-        try:
-            self._write(record)
-        except Exception as error:  # noqa: BLE001 - what is in the ledger is on the safe side
-            self._log.warning("The record couldn't be written: %s", _named(error))
-
-
-def mark_done(ledger: Ledger, generation_id: str, max_tries: int, log: logging.Logger | Any) -> None:
-    """Note that the task has succeeded with a generation. The record stays: Airflow may still lose the success."""
-    try:
-        record = ledger.read()
-        if record is not None and record.generation_id == generation_id:
-            ledger.write(replace(record, phase=Phase.DONE, max_tries=max(max_tries, record.max_tries)))
-    except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
-        log.warning("The record of generation %s couldn't be marked done: %s", generation_id, _named(error))
-
-
-def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import VeoContentPolicyError, VeoDeadlineError, VeoError, VeoValidationError
+from veo_provider.exceptions import (
+    VeoConfigurationError,
+    VeoContentPolicyError,
+    VeoDeadlineError,
+    VeoError,
+    VeoValidationError,
+)
 from veo_provider.ledger.decision import Try
-from veo_provider.ledger.stores import dead_after, ledger_for
+from veo_provider.ledger.reuse import ReuseIndex
+from veo_provider.ledger.stores import dead_after, folder_from_config, ledger_for
+from veo_provider.operators.bookkeeping import Book
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 from veo_provider.operators.story import Story
-from veo_provider.operators.submitting import Obtained, Submitter, mark_done
-from veo_provider.operators.waiting import TRIGGER_FAILED, check_choices, check_waiting, defer_for, event_instead
+from veo_provider.operators.submitting import Obtained, Submitter
+from veo_provider.operators.waiting import TRIGGER_FAILED, check_choices, check_cost_limit, check_waiting, defer_for, event_instead
 from veo_provider.raising import error_for
 
 if TYPE_CHECKING:
@@ -77,6 +85,10 @@ class VeoGenerateOperator(RequestOperator):
     :param generation_id: take up a generation that was already submitted elsewhere instead of submitting
         (templated). The request fields are not sent then. An empty text, the default, submits; ``None`` is an
         error, because a look-up that found nothing must not buy.
+    :param max_cost: US dollars. A request whose estimate is higher is refused before anything is sent, and so is one
+        without a price in the connection's extra ``prices``. Default: no limit.
+    :param reuse: hand back the video of an earlier, equal request, whichever task made it, if the gateway still has it,
+        instead of buying another one. It needs ``[veo] ledger_path``, and only tasks with ``reuse=True`` are found.
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "generation_id", "veo_conn_id")
@@ -110,6 +122,8 @@ class VeoGenerateOperator(RequestOperator):
         on_filtered: str = "fail",
         on_clear: str = "regenerate",
         generation_id: str | None = "",
+        max_cost: float | None = None,
+        reuse: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -119,6 +133,7 @@ class VeoGenerateOperator(RequestOperator):
             on_filtered=(on_filtered, "fail", "skip"),
             on_clear=(on_clear, "regenerate", "keep"),
         )
+        problems += check_cost_limit(max_cost)
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.prompt = prompt
@@ -143,6 +158,8 @@ class VeoGenerateOperator(RequestOperator):
         self.on_filtered = on_filtered
         self.on_clear = on_clear
         self.generation_id = generation_id
+        self.max_cost = max_cost
+        self.reuse = reuse
         self._submitted: str | None = None
         self._submitter: Submitter | None = None
 
@@ -226,9 +243,10 @@ class VeoGenerateOperator(RequestOperator):
             dead_after=dead_after(),
         )
         ledger = ledger_for(context)
-        self._submitter = Submitter(self.hook, ledger, current, time.time() + self.timeout, self.log)
+        book = Book(ledger, self.log, self._reuse_index())
+        self._submitter = Submitter(self.hook, book, current, time.time() + self.timeout, self.log)
         if adopted:
-            return self._submitter.adopt(adopted, self.model)
+            return self._submitter.adopt(adopted)
         if not ledger.crash_safe:
             self.log.warning(
                 "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this "
@@ -240,7 +258,7 @@ class VeoGenerateOperator(RequestOperator):
             story.asked(self.hook.connection, request)
             return request
 
-        return self._submitter.obtain(make_request, lambda _: None)
+        return self._submitter.obtain(make_request, self._check_cost)
 
     def _plan(self, got: Obtained) -> WaitPlan:
         now = time.time()
@@ -261,8 +279,15 @@ class VeoGenerateOperator(RequestOperator):
         return self._succeed(context, outcome.generation_id)
 
     def _succeed(self, context: Context, generation_id: str) -> str:
-        mark_done(ledger_for(context), generation_id, context["ti"].max_tries, self.log)
+        Book(ledger_for(context), self.log, self._reuse_index()).mark_done(generation_id, context["ti"].max_tries)
         return generation_id
+
+    def _reuse_index(self) -> ReuseIndex | None:
+        if not self.reuse:
+            return None
+        if (folder := folder_from_config()) is None:
+            raise VeoConfigurationError("reuse=True needs a folder for the ledger: set [veo] ledger_path")
+        return ReuseIndex(folder)
 
     def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
         story.failed(error)

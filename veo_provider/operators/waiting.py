@@ -47,6 +47,12 @@ def check_choices(**choices: tuple[Any, str, str]) -> list[str]:
     ]
 
 
+def check_cost_limit(limit: Any) -> list[str]:
+    """List what is wrong with ``max_cost``."""
+    fine = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit >= 0)
+    return [] if fine else [f"max_cost: {limit!r} is no number of US dollars"]
+
+
 def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn:
     """Hand the waiting over to the triggerer."""
     connection = hook.connection

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads and writes the record of a submit, and says what follows if that fails."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from veo_provider.exceptions import VeoLedgerError, VeoTransientError
+from veo_provider.ledger.record import Phase, Record
+
+if TYPE_CHECKING:
+    import logging
+
+    from veo_provider.ledger.reuse import ReuseIndex
+    from veo_provider.ledger.stores import Ledger
+
+WRITE_PAUSES = (0.5, 2.0)
+"""Seconds before a record that couldn't be written is written again."""
+
+
+class Book:
+    """
+    A task's ledger. What its store raises becomes an error of ours, or a warning where nothing is at stake.
+
+    :param ledger: the ledger.
+    :param log: the task's logger.
+    :param reuse: where an equal request of any task is looked up before it is bought again.
+    """
+
+    def __init__(self, ledger: Ledger, log: logging.Logger | Any, reuse: ReuseIndex | None = None) -> None:
+        self._ledger = ledger
+        self._log = log
+        self._reuse = reuse
+
+    def read(self) -> Record | None:
+        """Return the record."""
+        try:
+            return self._ledger.read()
+        except ValueError as error:
+            raise VeoLedgerError(f"{error}: nothing was sent. Mend or delete it") from error
+        except Exception as error:
+            raise VeoTransientError(f"The ledger can't be read, so nothing was sent: {_named(error)}") from error
+
+    def find_equal(self, digest: str) -> str | None:
+        """Return the id of a generation that an equal request has made."""
+        try:
+            return None if self._reuse is None else self._reuse.find(digest)
+        except Exception as error:
+            raise VeoTransientError(
+                f"What reuse=True may hand back can't be looked up, so nothing was sent: {_named(error)}"
+            ) from error
+
+    def claim(self, intent: Record) -> None:
+        """Write an intent; only if this returns may anything be sent."""
+        try:
+            stands = self._ledger.claim(intent)
+        except Exception as error:
+            self._take_back(intent)
+            raise VeoTransientError(
+                f"The ledger doesn't take the intent to send, so nothing was sent: {_named(error)}"
+            ) from error
+        if not stands:
+            raise VeoTransientError(
+                "Another process works on the same task, or has replaced this one: nothing was sent from here"
+            )
+
+    def keep(self, record: Record) -> None:
+        """Write the id of what was paid for, or say it in an error that ends the task."""
+        try:
+            self._write(record)
+        except BaseException as error:
+            raise VeoLedgerError(
+                f"Generation {record.generation_id} was submitted and is billed, but its record couldn't be written "
+                f"({_named(error)}): a retry wouldn't know it. Run the task with this id as generation_id",
+                generation_id=record.generation_id,
+            ) from error
+
+    def note(self, record: Record) -> None:
+        """Write what may also stay unwritten: what is in the ledger is on the safe side."""
+        try:
+            self._write(record)
+        except Exception as error:  # noqa: BLE001 - each store raises classes of its own
+            self._log.warning("The record couldn't be written: %s", _named(error))
+
+    def adopt(self, record: Record) -> None:
+        """Write the record of a generation that was submitted elsewhere: nothing is bought, so nothing may fail."""
+        try:
+            there = self._ledger.read()
+            if there is not None and there.generation_id == record.generation_id:
+                return
+            intent = replace(record, phase=Phase.SUBMITTING, generation_id=None)
+            if there is not None:
+                intent = replace(intent, number=there.number + 1, earlier=there.followed())
+            self._ledger.claim(intent)
+            self._ledger.write(replace(intent, phase=Phase.SUBMITTED, generation_id=record.generation_id))
+        except Exception as error:  # noqa: BLE001 - as in note()
+            self._log.warning("Generation %s couldn't be recorded: %s", record.generation_id, _named(error))
+
+    def mark_done(self, generation_id: str, max_tries: int) -> None:
+        """Note that the task has succeeded. The record stays: Airflow may still lose the success."""
+        try:
+            record = self._ledger.read()
+            if record is None or record.generation_id != generation_id:
+                return
+            self._ledger.write(replace(record, phase=Phase.DONE, max_tries=max(max_tries, record.max_tries)))
+            if self._reuse is not None and record.digest:
+                self._reuse.add(record.digest, generation_id)
+        except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
+            self._log.warning("Generation %s couldn't be marked done: %s", generation_id, _named(error))
+
+    def _write(self, record: Record) -> None:
+        for pause in WRITE_PAUSES:
+            try:
+                return self._ledger.write(record)
+            except Exception as error:  # noqa: BLE001 - as in note()
+                self._log.warning("The record couldn't be written, once more in %s s: %s", pause, _named(error))
+                time.sleep(pause)
+        return self._ledger.write(record)
+
+    def _take_back(self, intent: Record) -> None:
+        """Leave no intent behind of which a later try would think that it was sent."""
+        try:
+            there = self._ledger.read()
+            if there is not None and there.nonce == intent.nonce:
+                self._ledger.write(replace(intent, phase=Phase.REFUSED))
+        except Exception as error:  # noqa: BLE001 - then a later try asks a person
+            self._log.warning("The intent couldn't be taken back: %s", _named(error))
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
