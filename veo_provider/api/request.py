@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veo_provider.api.error_body import parse_json
-from veo_provider.api.images import check_image, shorten_image
+from veo_provider.api.images import read_image, shorten_image
 from veo_provider.api.models import MODELS
 
 DURATIONS = (4, 6, 8)
@@ -233,7 +233,8 @@ class _Parser:
     def image(self, name: str) -> str | None:
         value = self.text(name)
         if value is not None:
-            self.problems += check_image(name, value)
+            value, problems = read_image(name, value)
+            self.problems += problems
         return value
 
     def extra_parameters(self) -> dict[str, Any]:

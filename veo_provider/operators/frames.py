@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from veo_provider.api.images import (
     check_image_bytes,
     image_kind,
     inline_image,
+    shorten_image,
 )
 from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest
 
@@ -34,10 +37,17 @@ def read_frames(request: VeoRequest) -> VeoRequest:
             with ObjectStoragePath(uri).open("rb") as file:
                 data: bytes = file.read(MAX_IMAGE_BYTES + 1)
         except Exception as error:  # noqa: BLE001 - each filesystem raises classes of its own
-            problems.append(f"{field}: {uri} can't be read: {type(error).__name__}: {error}")
+            problems.append(f"{field}: {shorten_image(uri)!r} can't be read: {_words(error)}")
             continue
         problems += check_image_bytes(field, data)
         inlined[field] = inline_image(data)
     if problems:
         raise RequestError(problems)
     return replace(request, **inlined) if inlined else request
+
+
+def _words(error: Exception) -> str:
+    """Return what is safe to say: an error's own text may quote a key, or a signed URL."""
+    number = error.errno if isinstance(error, OSError) else None
+    reason = f" ({os.strerror(number)})" if isinstance(number, int) and number in errno.errorcode else ""
+    return f"{type(error).__name__}{reason}. Check that it exists, and that the connection named in it may read it"
