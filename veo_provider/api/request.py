@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from veo_provider.api.error_body import parse_json
+from veo_provider.api.error_body import parse_json, printable
 from veo_provider.api.images import read_image, shorten_image
 from veo_provider.api.models import MODELS
 
@@ -178,8 +178,8 @@ class _Parser:
         return value
 
     def _refuse(self, name: str, value: Any, allowed: str) -> None:
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        # A signed URL may be anywhere inside these.
+        shown = _type(value) if name in (*IMAGE_FIELDS, "extra_parameters") else _shown(value)
         self.problems.append(f"{name}: {shown} is not {allowed}")
 
     def text(self, name: str, *, required: bool = False) -> str | None:
@@ -246,16 +246,45 @@ class _Parser:
         if value is None:
             return {}
         try:
-            plain = json.loads(json.dumps(value, allow_nan=False))
-        except (TypeError, ValueError, RecursionError):
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            text.encode()
+            plain = json.loads(text)
+        except UnicodeEncodeError:
+            words += " that UTF-8 can hold (it has half of a surrogate pair)"
+            plain = None
+        except Exception:  # noqa: BLE001 - the author's own classes may raise anything
             plain = None
         if not isinstance(plain, dict):
             self._refuse(name, value, words)
             return {}
-        taken = {*WIRE_NAMES.values(), "lastFrame", "metadata"}
-        self.problems += [
-            f"extra_parameters: {key!r} has an argument of its own or is never sent"
-            for key in plain
-            if key in taken or key in WIRE_NAMES
-        ]
+        self.problems += [f"extra_parameters: {problem}" for problem in _key_problems(plain)]
         return plain
+
+
+def _key_problems(parameters: Mapping[str, Any]) -> list[str]:
+    """Find keys that would override an argument or one another: many gateways read names without their case."""
+    taken = {_folded(wire) for wire in (*WIRE_NAMES.values(), "lastFrame", "metadata")}
+    problems = []
+    seen: dict[str, str] = {}
+    for key in parameters:
+        first = seen.setdefault(_folded(key), key)
+        if _folded(key) in taken:
+            problems.append(f"{_shown(key)} has an argument of its own or is never sent")
+        elif first != key:
+            problems.append(f"{_shown(first)} and {_shown(key)} are the same to a gateway; give one of them")
+    return problems
+
+
+def _folded(key: str) -> str:
+    return key.replace("_", "").casefold()
+
+
+def _shown(value: Any) -> str:
+    try:
+        return printable(repr(value), 80)
+    except Exception:  # noqa: BLE001 - a whole number of 5000 digits has no text, and a class may raise anything
+        return _type(value)
+
+
+def _type(value: Any) -> str:
+    return f"a value of type {type(value).__name__}"

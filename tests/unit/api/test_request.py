@@ -216,6 +216,80 @@ def test_images_are_sent_clean() -> None:
     assert request.wire()["lastFrameImage"] == "https://h/b.png"
 
 
+class Unspeakable:
+    """An author's object that can't even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class UnspeakableDict(dict[str, Any]):
+    def items(self) -> Any:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"seed": 10**5000}, "a value of type int is not a whole number"),
+        ({"duration_seconds": 10**5000}, "a value of type int is not one of 4, 6, 8"),
+        ({"sample_count": -(10**5000)}, "a value of type int is not a whole number"),
+        ({"prompt": Unspeakable()}, "a value of type Unspeakable is not text"),
+        ({"model": [Unspeakable()]}, "a value of type list is not text"),
+        ({"resolution": Unspeakable()}, "a value of type Unspeakable is not one of"),
+        ({"generate_audio": Unspeakable()}, "a value of type Unspeakable is not true or false"),
+        ({"image": Unspeakable()}, "a value of type Unspeakable is not text"),
+        ({"extra_parameters": Unspeakable()}, "a value of type Unspeakable is not an object"),
+        ({"extra_parameters": {"a": Unspeakable()}}, "a value of type dict is not an object"),
+        ({"extra_parameters": UnspeakableDict(a=1)}, "a value of type UnspeakableDict is not an object"),
+        ({"extra_parameters": {"a": 10**5000}}, "a value of type dict is not an object"),
+        ({"extra_parameters": '{"a": 1' + "0" * 5000 + "}"}, "a value of type str is not an object"),
+        ({"extra_parameters": {"a\ud800": 1}}, "half of a surrogate pair"),
+        ({"extra_parameters": {"a": [{"b": "\udfff"}]}}, "half of a surrogate pair"),
+        ({"extra_parameters": '{"a": "\\ud800"}'}, "half of a surrogate pair"),
+        ({"image": "https://h/\ud800?S3CRET"}, "half of a surrogate pair"),
+        ({"image": ["https://h/x.png?S3CRET"]}, "a value of type list is not text"),
+        ({"extra_parameters": ["https://h/x.png?S3CRET"]}, "a value of type list is not an object"),
+        ({"extra_parameters": "https://u:S3CRET@h"}, "a value of type str is not an object"),
+    ],
+)
+def test_what_cannot_be_shown_or_sent_is_one_of_the_problems(values: dict[str, Any], words: str) -> None:
+    found = problems(**values)
+    assert len(found) == 1
+    assert found[0].startswith(f"{next(iter(values))}: ")
+    assert words in found[0]
+    assert found[0].isprintable()
+    assert "S3CRET" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "samplecount",
+        "SAMPLECOUNT",
+        "Sample_Count",
+        "sample_count",
+        "_seed",
+        # The long s: Go's JSON reader takes it for an s.
+        "\u017feed",
+        "LASTFRAME",
+        "last_frame",
+        "Metadata",
+        "Image",
+    ],
+)
+def test_no_spelling_of_a_key_overrides_an_argument(key: str) -> None:
+    assert "has an argument of its own" in problems(extra_parameters={key: 4})[0]
+
+
+def test_extra_keys_do_not_override_one_another() -> None:
+    found = problems(extra_parameters={"negativePrompt": "a", "negative_prompt": "b", "NEGATIVEPROMPT": "c", "x": 1})
+    assert len(found) == 2
+    assert "'negativePrompt' and 'negative_prompt'" in found[0]
+    assert "'negativePrompt' and 'NEGATIVEPROMPT'" in found[1]
+    assert len(problems(extra_parameters={"seed" + "_" * 5000: 1})[0]) < 200
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -233,5 +307,5 @@ def test_no_input_crashes(values: dict[str, Any]) -> None:
     except RequestError:
         return
     assert isinstance(request, VeoRequest)
-    json.dumps(request.wire(), allow_nan=False).encode()
+    json.dumps(request.wire(), allow_nan=False, ensure_ascii=False).encode()
     json.dumps(request.summary(), allow_nan=False)
