@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import math
 import os
+import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow.providers.common.compat.sdk import mask_secret
 
@@ -18,6 +21,8 @@ from veo_provider.exceptions import VeoConfigurationError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+log = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL = "https://console.mixroute.io"
 LAST_FRAME_FIELDS = ("lastFrameImage", "lastFrame")
@@ -29,6 +34,12 @@ EXTRAS = (
     "allowed_result_hosts",
     "last_frame_field",
 )
+_PROXY = (
+    "like http://host:3128 or http://user:password@host:3128, of scheme http or https and without a path, a query "
+    "or a fragment; percent-encode special characters of the password"
+)
+# Of a malformed URL too, and of one without a scheme.
+_PROXY_PASSWORD = re.compile(r"\s*(?:\w+://)?[^:/@]*:(?!//)(?P<password>.+)@", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,21 @@ class VeoConnection:
         """Seconds that one call may take in all, from looking the host up to the answer's last byte."""
         return max(MAX_SECONDS, self.connect_timeout + self.read_timeout)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and probably not meant."""
+        parts = urlsplit(self.base_url)
+        if parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+            return ()
+        words = "is plain http, so the API key and the prompts go over the network in clear text; give an https one"
+        return (f"Connection {self.conn_id!r}: the base URL {self.base_url} {words}",)
+
     def proxy_for(self, url: str) -> str | None:
         """
         Return the proxy for a URL.
+
+        :param url: what is to be fetched.
+        :raises VeoConfigurationError: the environment's proxy is not one that both HTTP libraries take.
 
         The environment is read here and not by the HTTP libraries: what makes them read it also makes them
         replace our credentials by those in a ``.netrc`` file.
@@ -81,12 +104,23 @@ class VeoConnection:
         if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
             return None
         proxies = urllib.request.getproxies()
-        return proxies.get(parts.scheme) or proxies.get("all")
+        name = parts.scheme if proxies.get(parts.scheme) else "all"
+        proxy = (proxies.get(name) or "").strip()
+        if not proxy:
+            return None
+        # Other programs take host:port too.
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        if not _is_proxy(proxy):
+            raise VeoConfigurationError(
+                f"The environment's proxy ({name.upper()}_PROXY, in upper or lower case) must be {_PROXY}. It is not "
+                "shown here, because it may hold a password"
+            )
+        return proxy
 
 
-def from_airflow(conn_id: str, found: Connection, extra: Mapping[str, Any]) -> VeoConnection:
+def from_airflow(conn_id: str, found: Connection, extra: Any) -> VeoConnection:
     """
-    Check an Airflow connection, and have its secrets masked in logs.
+    Check an Airflow connection, have its secrets masked in logs, and log its warnings.
 
     :param conn_id: its id.
     :param found: the connection.
@@ -96,10 +130,15 @@ def from_airflow(conn_id: str, found: Connection, extra: Mapping[str, Any]) -> V
     connection = read_connection(
         conn_id, host=found.host, schema=found.schema, port=found.port, password=found.password, extra=extra
     )
-    # Airflow masks only the key by itself.
-    for secret in (connection.api_key, urlsplit(connection.proxy or "").password):
+    # Airflow masks only the key by itself. The environment's proxies are masked even where one of them is wrong.
+    proxies = [connection.proxy] if connection.proxy else urllib.request.getproxies().values()
+    passwords = [match["password"] for match in map(_PROXY_PASSWORD.match, proxies) if match]
+    for secret in dict.fromkeys([connection.api_key, *passwords, *map(unquote, passwords)]):
         if secret:
             mask_secret(secret)
+    connection.proxy_for(connection.base_url)
+    for warning in connection.warnings:
+        log.warning("%s", warning)
     return connection
 
 
@@ -110,14 +149,18 @@ def read_connection(
     schema: str | None = None,
     port: int | None = None,
     password: str | None = None,
-    extra: Mapping[str, Any] | None = None,
+    extra: Any = None,
 ) -> VeoConnection:
     """
     Check the fields of an Airflow connection.
 
+    :param extra: its extras, which may be any JSON.
     :raises VeoConfigurationError: naming everything that is wrong.
     """
     problems: list[str] = []
+    if not isinstance(extra, (Mapping, type(None))):
+        problems.append("the extras must be a JSON object of names and values")
+        extra = None
     extra = {name: value for name, value in (extra or {}).items() if value not in (None, "")}
     unknown = sorted(set(extra) - set(EXTRAS))
     if unknown:
@@ -156,9 +199,11 @@ def _base_url(host: str | None, schema: str | None, port: int | None, problems: 
         url = f"{schema or 'https'}://{url}"
     try:
         parts = urlsplit(url)
-        if port and not parts.port:
+        # Reading a port that is none raises.
+        if not parts.port and port:
             url = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
         fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        fine = fine and url.isprintable() and " " not in url
         if parts.username or parts.password:
             problems.append(
                 "the base URL (host) must not hold a user or password; the key goes into the password field"
@@ -174,7 +219,7 @@ def _seconds(extra: Mapping[str, Any], name: str, default: float, problems: list
     value = extra.get(name, default)
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 < number <= 3600:
         problems.append(f"extra {name} must be a number of seconds above 0 and at most 3600")
@@ -191,10 +236,34 @@ def _text(extra: Mapping[str, Any], name: str, problems: list[str]) -> str | Non
 
 
 def _proxy(extra: Mapping[str, Any], problems: list[str]) -> str | None:
-    proxy = _text(extra, "proxy", problems)
-    if proxy and not proxy.startswith(("http://", "https://")):
-        problems.append("extra proxy must be a URL that begins with http:// or https://")
-    return proxy
+    proxy = (_text(extra, "proxy", problems) or "").strip()
+    if proxy and not _is_proxy(proxy):
+        problems.append(f"extra proxy must be {_PROXY}")
+    return proxy or None
+
+
+def _is_proxy(url: str) -> bool:
+    """Whether both HTTP libraries take a URL as a proxy, and would leave nothing of it out."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and " " not in (parts.hostname or "")
+            and parts.port != 0
+            and parts.path in ("", "/")
+            and url.isprintable()
+            and not {"?", "#"}.intersection(url)
+        )
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _hosts(value: Any, problems: list[str]) -> frozenset[str]:
