@@ -117,6 +117,12 @@ def get_provider_info() -> dict[str, Any]:
                         enum=["lastFrameImage", "lastFrame"],
                         default="lastFrameImage",
                     ),
+                    "prices": _field(
+                        "Prices",
+                        "US dollars per second of video, for estimates: an object of model ids and prices. A price is "
+                        'a number, {"audio": ..., "no_audio": ...}, or {"720p": ..., "1080p": ...} of these.',
+                        "object",
+                    ),
                 },
             }
         ],

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from airflow.providers.common.compat.sdk import mask_secret
 
 from veo_provider.api.answer_reader import MAX_SECONDS
+from veo_provider.api.prices import Prices, read_prices
 from veo_provider.exceptions import VeoConfigurationError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ EXTRAS = (
     "ca_bundle",
     "allowed_result_hosts",
     "last_frame_field",
+    "prices",
 )
 _PROXY = (
     "like http://host:3128 or http://user:password@host:3128, of scheme http or https and without a path, a query "
@@ -57,6 +59,7 @@ class VeoConnection:
     :param allowed_result_hosts: host names whose result links may be http or private (extra; a list, or
         text with commas).
     :param last_frame_field: wire name of the last frame (extra): ``lastFrameImage`` or ``lastFrame``.
+    :param prices: US dollars per second of video by model (extra; a JSON object or its text).
     """
 
     conn_id: str
@@ -68,6 +71,7 @@ class VeoConnection:
     ca_bundle: str | None = None
     allowed_result_hosts: frozenset[str] = frozenset()
     last_frame_field: str = "lastFrameImage"
+    prices: Prices = field(default_factory=Prices)
 
     @property
     def verify(self) -> str | bool:
@@ -171,6 +175,8 @@ def read_connection(
     ca_bundle = _text(extra, "ca_bundle", problems)
     if ca_bundle and not os.path.exists(ca_bundle):
         problems.append(f"extra ca_bundle: there is no file {ca_bundle}")
+    prices, wrong_prices = read_prices(extra.get("prices"))
+    problems += [f"extra prices: {problem}" for problem in wrong_prices]
     key = (password or "").strip()
     if not key.isprintable() or not key.isascii() or " " in key:
         problems.append("the API key (password) holds spaces or characters that no key has")
@@ -184,6 +190,7 @@ def read_connection(
         ca_bundle=ca_bundle,
         allowed_result_hosts=_hosts(extra.get("allowed_result_hosts"), problems),
         last_frame_field=str(last_frame_field),
+        prices=prices,
     )
     if problems:
         raise VeoConfigurationError(f"Connection {conn_id!r} is wrong: " + "; ".join(problems))

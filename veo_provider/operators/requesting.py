@@ -114,11 +114,11 @@ class RequestOperator(BaseOperator):
         cost = self.hook.connection.prices.estimate(request)
         if cost is None:
             raise VeoValidationError(
-                f"max_cost={self.max_cost:g}: what {request.model} costs at {request.resolution} is unknown, so nothing "
-                "was sent. Name its price in the connection's extra prices, or leave max_cost out"
+                f"max_cost={self.max_cost:g}: the price of {request.model} at {request.resolution} is unknown, so "
+                "nothing was sent. Name its price in the connection's extra prices, or leave max_cost out"
             )
         if cost > self.max_cost:
             raise VeoValidationError(
-                f"max_cost={self.max_cost:g}: the request costs an estimated {cost:g} US dollars ({request.sample_count} "
-                f"x {request.duration_seconds} s), so nothing was sent. Ask for less, or raise max_cost"
+                f"max_cost={self.max_cost:g}: the request costs an estimated {cost:g} US dollars "
+                f"({request.sample_count} x {request.duration_seconds} s), so nothing was sent. Ask for less, or raise max_cost"
             )

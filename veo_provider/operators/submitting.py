@@ -142,9 +142,7 @@ class Submitter:
             )
         if self._current.max_tries > record.max_tries:
             # From here on the clear has been answered: what follows are retries.
-            self._book.note(
-                replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number)
-            )
+            self._book.note(replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number))
         handed_back = action is Action.HAND_BACK
         return Obtained(str(record.generation_id), record.sent_at, handed_back=handed_back, seen=seen)
 

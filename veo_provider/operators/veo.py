@@ -27,7 +27,14 @@ from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 from veo_provider.operators.story import Story
 from veo_provider.operators.submitting import Obtained, Submitter
-from veo_provider.operators.waiting import TRIGGER_FAILED, check_choices, check_cost_limit, check_waiting, defer_for, event_instead
+from veo_provider.operators.waiting import (
+    TRIGGER_FAILED,
+    check_choices,
+    check_cost_limit,
+    check_waiting,
+    defer_for,
+    event_instead,
+)
 from veo_provider.raising import error_for
 
 if TYPE_CHECKING:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from veo_provider.api.problem import Problem
+from veo_provider.api.request import parse_request
 from veo_provider.exceptions import VeoConfigurationError
 from veo_provider.hooks.connection import VeoConnection, read_connection
 from veo_provider.hooks.veo import VeoAsyncHook, VeoHook
 
+MODEL = "veo-3.1-generate-preview"
 WRONG_PROXIES = [
     "squid",
     "socks5://u:S3CRET@h:1080",
@@ -183,6 +185,8 @@ def test_extras_that_are_no_object(extra: Any, connect: Callable[..., VeoConnect
         ("https://gw example", {}, "must be like"),
         ("https://gw\n.example", {}, "must be like"),
         ("https://gw", {"connect_timeout": 10**400}, "connect_timeout"),
+        ("https://gw", {"prices": {MODEL: -1}}, f"extra prices: '{MODEL}'"),
+        ("https://gw", {"prices": "cheap"}, "extra prices: it must be a JSON object"),
     ],
 )
 def test_other_mistakes(host: str, extra: dict[str, Any], words: str) -> None:
@@ -215,3 +219,16 @@ def test_a_key_in_plain_text_is_warned_of_once_per_hook(
         assert connection.base_url in text
         assert "API key" in text
         assert "sk-key" not in text
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_prices(text: bool, connect: Callable[..., VeoConnection]) -> None:
+    prices: Any = {MODEL: {"720p": {"audio": 0.4, "no_audio": 0.2}}}
+    connection = connect(extra={"prices": json.dumps(prices) if text else prices})
+    request = parse_request(
+        {"prompt": "A cat", "model": MODEL, "duration_seconds": 8, "aspect_ratio": "16:9", "resolution": "720p"}
+        | {"sample_count": 2, "generate_audio": False}
+    )
+    assert connection.prices.estimate(request) == 3.2
+    assert connect().prices.estimate(request) is None
+    assert hash(connection) != hash(None)
