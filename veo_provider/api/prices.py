@@ -35,7 +35,7 @@ class Prices:
         Return what a request costs, in US dollars; ``None``, and never 0, where no price is known.
 
         Fast models always make sound. Where another model is left to decide, because ``generate_audio`` isn't
-        given, the price with sound counts, or the one without if that is dearer or the only one that is known.
+        given, the dearer price counts, and none is known as long as one of the two isn't.
 
         :param request: a checked request.
         """
@@ -43,7 +43,9 @@ class Prices:
         sounds = (True, False) if audio is None else (audio,)
         keys = [(request.model, request.resolution, sound) for sound in sounds]
         known = [self.per_second[key] for key in keys if key in self.per_second]
-        return round(max(known) * request.duration_seconds * request.sample_count, 6) if known else None
+        if len(known) < len(keys):
+            return None
+        return round(max(known) * request.duration_seconds * request.sample_count, 6)
 
 
 def read_prices(value: Any) -> tuple[Prices, list[str]]:

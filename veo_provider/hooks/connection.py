@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from airflow.providers.common.compat.sdk import mask_secret
 
 from veo_provider.api.answer_reader import MAX_SECONDS
+from veo_provider.api.error_body import parse_json
 from veo_provider.api.prices import Prices, read_prices
 from veo_provider.exceptions import VeoConfigurationError
 
@@ -122,15 +123,18 @@ class VeoConnection:
         return proxy
 
 
-def from_airflow(conn_id: str, found: Connection, extra: Any) -> VeoConnection:
+def from_airflow(conn_id: str, found: Connection) -> VeoConnection:
     """
     Check an Airflow connection, have its secrets masked in logs, and log its warnings.
 
     :param conn_id: its id.
     :param found: the connection.
-    :param extra: its extras, which a triggerer must look up in its own way.
     :raises VeoConfigurationError: naming everything that is wrong.
     """
+    # Airflow takes extras that are no JSON for none, and with them the prices and the hosts that are allowed.
+    text = (found.extra or "").strip() or "{}"
+    parsed = parse_json(text)
+    extra = text if parsed is None else parsed
     connection = read_connection(
         conn_id, host=found.host, schema=found.schema, port=found.port, password=found.password, extra=extra
     )

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
@@ -69,7 +69,7 @@ class VeoHook(BaseHook):
             found = self.get_connection(self.veo_conn_id)
         except AirflowNotFoundException as error:
             raise VeoConfigurationError(str(error)) from None
-        return from_airflow(self.veo_conn_id, found, found.extra_dejson)
+        return from_airflow(self.veo_conn_id, found)
 
     @cached_property
     def _http(self) -> SyncHttp:
@@ -243,8 +243,7 @@ class VeoAsyncHook(BaseHook):
         try:
             if self._http is None:
                 found = await get_async_connection(self.veo_conn_id)
-                extra = await get_async_extra_dejson(found)
-                self._http = AsyncHttp(from_airflow(self.veo_conn_id, found, extra))
+                self._http = AsyncHttp(from_airflow(self.veo_conn_id, found))
         except VeoConfigurationError as error:
             return Problem(error.reason, error.message)
         except AirflowNotFoundException as error:

@@ -7,13 +7,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from veo_provider.exceptions import VeoLedgerError, VeoTransientError
+from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoTransientError
 from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.reuse import ReuseIndex
+from veo_provider.ledger.stores import folder_from_config, ledger_for
 
 if TYPE_CHECKING:
     import logging
 
-    from veo_provider.ledger.reuse import ReuseIndex
+    from airflow.providers.common.compat.sdk import Context
+
     from veo_provider.ledger.stores import Ledger
 
 WRITE_PAUSES = (0.5, 2.0)
@@ -98,18 +101,6 @@ class Book:
         except Exception as error:  # noqa: BLE001 - as in note()
             self._log.warning("Generation %s couldn't be recorded: %s", record.generation_id, _named(error))
 
-    def mark_done(self, generation_id: str, max_tries: int) -> None:
-        """Note that the task has succeeded. The record stays: Airflow may still lose the success."""
-        try:
-            record = self._ledger.read()
-            if record is None or record.generation_id != generation_id:
-                return
-            self._ledger.write(replace(record, phase=Phase.DONE, max_tries=max(max_tries, record.max_tries)))
-            if self._reuse is not None and record.digest:
-                self._reuse.add(record.digest, generation_id)
-        except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
-            self._log.warning("Generation %s couldn't be marked done: %s", generation_id, _named(error))
-
     def _write(self, record: Record) -> None:
         for pause in WRITE_PAUSES:
             try:
@@ -127,6 +118,46 @@ class Book:
                 self._ledger.write(replace(intent, phase=Phase.REFUSED))
         except Exception as error:  # noqa: BLE001 - then a later try asks a person
             self._log.warning("The intent couldn't be taken back: %s", _named(error))
+
+
+def open_book(context: Context, log: logging.Logger | Any, *, reuse: bool) -> Book:
+    """
+    Return the book of a task.
+
+    :param context: the task's context.
+    :param log: the task's logger.
+    :param reuse: whether equal requests are looked up.
+    :raises VeoConfigurationError: there is no folder for that, or it is none.
+    """
+    try:
+        folder = folder_from_config()
+        ledger = ledger_for(context)
+        index = ReuseIndex(folder) if reuse and folder else None
+    except Exception as error:
+        raise VeoConfigurationError(f"[veo] ledger_path is wrong, so nothing was sent: {_named(error)}") from error
+    if reuse and index is None:
+        raise VeoConfigurationError("reuse=True needs a folder for the ledger: set [veo] ledger_path")
+    if not ledger.crash_safe:
+        log.warning(
+            "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this task "
+            "submits, and pays, again"
+        )
+    return Book(ledger, log, index)
+
+
+def mark_done(context: Context, generation_id: str, log: logging.Logger | Any, *, reuse: bool) -> None:
+    """Note that the task has succeeded. The record stays: Airflow may still lose the success."""
+    try:
+        ledger = ledger_for(context)
+        record = ledger.read()
+        if record is None or record.generation_id != generation_id:
+            return
+        max_tries = max(context["ti"].max_tries, record.max_tries)
+        ledger.write(replace(record, phase=Phase.DONE, max_tries=max_tries))
+        if reuse and record.digest and (folder := folder_from_config()):
+            ReuseIndex(folder).add(record.digest, generation_id)
+    except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
+        log.warning("Generation %s couldn't be marked done: %s", generation_id, _named(error))
 
 
 def _named(error: BaseException) -> str:

@@ -49,7 +49,7 @@ class RequestOperator(BaseOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Images as they will be sent; the template fields hold what may be shown.
-        self._images: dict[str, str] = {}
+        self._images: dict[str, Any] = {}
 
     def resolve_template_files(self) -> None:
         """Read the prompt's file when the DAG is parsed; a model that ends in ``.prompt`` names no file."""
@@ -79,7 +79,7 @@ class RequestOperator(BaseOperator):
             self.template_ext = extensions
         for name in IMAGE_FIELDS:
             value = getattr(self, name)
-            if isinstance(value, str) and (shown := shorten_image(value)) != value:
+            if value is not None and (shown := shorten_image(value)) != value:
                 self._images[name] = value
                 setattr(self, name, shown)
 
@@ -120,5 +120,6 @@ class RequestOperator(BaseOperator):
         if cost > self.max_cost:
             raise VeoValidationError(
                 f"max_cost={self.max_cost:g}: the request costs an estimated {cost:g} US dollars "
-                f"({request.sample_count} x {request.duration_seconds} s), so nothing was sent. Ask for less, or raise max_cost"
+                f"({request.sample_count} x {request.duration_seconds} s), so nothing was "
+                "sent. Ask for less, or raise max_cost"
             )

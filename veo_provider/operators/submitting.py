@@ -40,14 +40,14 @@ class Obtained:
     The generation that a task has now.
 
     :param generation_id: its id.
-    :param sent_at: epoch seconds of its submit, as far as this task knows.
+    :param sent_at: epoch seconds of its submit, if it was this task's.
     :param is_new: this try has paid for it.
     :param handed_back: the task had succeeded with it before.
     :param seen: what the gateway said of it just now, if it was asked.
     """
 
     generation_id: str
-    sent_at: float
+    sent_at: float | None
     is_new: bool = False
     handed_back: bool = False
     seen: Seen | None = None
@@ -72,6 +72,8 @@ class Submitter:
         self._log = log
         self.sending = False
         """Whether a request is on its way just now."""
+        self.generation_id: str | None = None
+        """The generation that is, or may be, the task's."""
 
     def obtain(self, make_request: Callable[[], VeoRequest], check: Callable[[VeoRequest], None]) -> Obtained:
         """
@@ -91,12 +93,14 @@ class Submitter:
             problem = error
         decision, seen = decide(record, self._current), None
         if record is not None and decision.action is Action.ASK:
+            self.generation_id = record.generation_id
             seen = self._hook.poll(str(record.generation_id))
             decision = decide(record, self._current, seen)
         if record is not None:
             (self._log.warning if decision.warns else self._log.info)("To %s: %s", decision.action, decision.why)
             if decision.action is not Action.SUBMIT:
                 return self._earlier(record, decision, seen)
+        self.generation_id = None
         if request is None:
             raise problem or AssertionError
         # Whoever clears a task wants another video than the one that there is.
@@ -114,8 +118,9 @@ class Submitter:
         :param request: what it was made of, if that is known.
         """
         record = replace(self._intent(None, request), phase=Phase.SUBMITTED, generation_id=generation_id)
+        self.generation_id = generation_id
         self._book.adopt(record)
-        return Obtained(generation_id, record.sent_at)
+        return Obtained(generation_id, None)
 
     def _digest(self, request: VeoRequest) -> str:
         connection = self._hook.connection
@@ -143,6 +148,7 @@ class Submitter:
         if self._current.max_tries > record.max_tries:
             # From here on the clear has been answered: what follows are retries.
             self._book.note(replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number))
+        self.generation_id = record.generation_id
         handed_back = action is Action.HAND_BACK
         return Obtained(str(record.generation_id), record.sent_at, handed_back=handed_back, seen=seen)
 
@@ -162,7 +168,7 @@ class Submitter:
             sends += 1
             try:
                 self.sending = True
-                generation_id = self._hook.submit(request)
+                self.generation_id = generation_id = self._hook.submit(request)
             except VeoUnknownSubmitError as error:
                 self._book.note(
                     replace(intent, accepted=error.accepted, message=error.said[:300], request_id=error.request_id)

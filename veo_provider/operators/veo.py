@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import (
-    VeoConfigurationError,
-    VeoContentPolicyError,
-    VeoDeadlineError,
-    VeoError,
-    VeoValidationError,
-)
+from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
-from veo_provider.ledger.reuse import ReuseIndex
-from veo_provider.ledger.stores import dead_after, folder_from_config, ledger_for
-from veo_provider.operators.bookkeeping import Book
+from veo_provider.ledger.stores import dead_after
+from veo_provider.operators.bookkeeping import mark_done, open_book
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 from veo_provider.operators.story import Story
@@ -34,6 +27,7 @@ from veo_provider.operators.waiting import (
     check_waiting,
     defer_for,
     event_instead,
+    too_late,
 )
 from veo_provider.raising import error_for
 
@@ -167,7 +161,6 @@ class VeoGenerateOperator(RequestOperator):
         self.generation_id = generation_id
         self.max_cost = max_cost
         self.reuse = reuse
-        self._submitted: str | None = None
         self._submitter: Submitter | None = None
 
     @cached_property
@@ -182,7 +175,6 @@ class VeoGenerateOperator(RequestOperator):
         story = Story(context, self.log)
         try:
             got = self._obtain(story, context)
-            self._submitted = got.generation_id
             story.begin(got.generation_id, got.sent_at, is_new=got.is_new)
             if not self.wait_for_completion:
                 self.log.info("Not waiting for generation %s: wait_for_completion=False", got.generation_id)
@@ -195,13 +187,9 @@ class VeoGenerateOperator(RequestOperator):
                 defer_for(self, self.hook, self._plan(got))
             return self._finish(story, context, outcome or self.hook.wait(self._plan(got)))
         except AirflowTaskTimeout as error:
-            if self._submitted is None:
+            if self._generation_id is None:
                 raise
-            late = VeoDeadlineError(
-                f"The task's execution_timeout came while generation {self._submitted} was waited for. The "
-                "generation, and its bill, go on at the gateway: pass its id as generation_id to take it up again"
-            )
-            return self._fail(story, late.about(self._submitted), error)
+            return self._fail(story, too_late(self._generation_id), error)
         except VeoError as error:
             return self._fail(story, error)
         finally:
@@ -228,11 +216,15 @@ class VeoGenerateOperator(RequestOperator):
         """Say that the generation goes on: this gateway can't cancel."""
         if self._submitter is not None and self._submitter.sending:
             self.log.warning("A request was just being sent: it may have been accepted and billed; see the console")
-        if self._submitted:
+        if self._generation_id:
             self.log.warning(
-                "Generation %s goes on at the gateway and is billed; pass its id as generation_id to take it up again",
-                self._submitted,
+                "Generation %s goes on at the gateway and is billed; a retry or a clear of this task takes it up again",
+                self._generation_id,
             )
+
+    @property
+    def _generation_id(self) -> str | None:
+        return None if self._submitter is None else self._submitter.generation_id
 
     def _obtain(self, story: Story, context: Context) -> Obtained:
         """Get the generation: adopt it, take an earlier try's up, or submit it."""
@@ -249,16 +241,10 @@ class VeoGenerateOperator(RequestOperator):
             keeps=self.on_clear == "keep",
             dead_after=dead_after(),
         )
-        ledger = ledger_for(context)
-        book = Book(ledger, self.log, self._reuse_index())
+        book = open_book(context, self.log, reuse=self.reuse)
         self._submitter = Submitter(self.hook, book, current, time.time() + self.timeout, self.log)
         if adopted:
             return self._submitter.adopt(adopted)
-        if not ledger.crash_safe:
-            self.log.warning(
-                "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this "
-                "task submits, and pays, again"
-            )
 
         def make_request() -> VeoRequest:
             request = self._request()
@@ -274,7 +260,7 @@ class VeoGenerateOperator(RequestOperator):
             deadline=now + self.timeout,
             poll_interval=self.poll_interval,
             first_poll_at=now + FIRST_POLL_DELAY,
-            submitted_at=got.sent_at if not self._adopted() else None,
+            submitted_at=got.sent_at,
         )
 
     def _finish(self, story: Story, context: Context, outcome: Outcome) -> str:
@@ -286,15 +272,8 @@ class VeoGenerateOperator(RequestOperator):
         return self._succeed(context, outcome.generation_id)
 
     def _succeed(self, context: Context, generation_id: str) -> str:
-        Book(ledger_for(context), self.log, self._reuse_index()).mark_done(generation_id, context["ti"].max_tries)
+        mark_done(context, generation_id, self.log, reuse=self.reuse)
         return generation_id
-
-    def _reuse_index(self) -> ReuseIndex | None:
-        if not self.reuse:
-            return None
-        if (folder := folder_from_config()) is None:
-            raise VeoConfigurationError("reuse=True needs a folder for the ledger: set [veo] ledger_path")
-        return ReuseIndex(folder)
 
     def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
         story.failed(error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from veo_provider.api.problem import Reason
 from veo_provider.api.waiting import Outcome, WaitPlan, judge
+from veo_provider.exceptions import VeoDeadlineError
 from veo_provider.triggers.event import to_payload
 from veo_provider.triggers.veo import VeoGenerationTrigger
 
@@ -68,6 +69,15 @@ def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn
         method_name="execute_complete",
         # The last poll may begin just before the deadline.
         timeout=timedelta(seconds=plan.deadline - time.time() + connection.call_timeout + DEFER_MARGIN),
+    )
+
+
+def too_late(generation_id: str) -> VeoDeadlineError:
+    """Say that Airflow's ``execution_timeout`` ended the waiting."""
+    return VeoDeadlineError(
+        f"The task's execution_timeout came while generation {generation_id} was waited for. The generation, and its "
+        "bill, go on at the gateway: a retry or a clear of this task takes it up again",
+        generation_id=generation_id,
     )
 
 

@@ -22,10 +22,17 @@ from airflow.providers.common.compat.sdk import (
 from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import VeoContentPolicyError, VeoDeadlineError, VeoError, VeoValidationError
+from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.story import Story
-from veo_provider.operators.waiting import TRIGGER_FAILED, check_choices, check_waiting, defer_for, event_instead
+from veo_provider.operators.waiting import (
+    TRIGGER_FAILED,
+    check_choices,
+    check_waiting,
+    defer_for,
+    event_instead,
+    too_late,
+)
 from veo_provider.raising import error_for
 
 if TYPE_CHECKING:
@@ -111,10 +118,7 @@ class VeoGenerationSensor(BaseSensorOperator):
                 outcome = self.hook.wait(plan)
             return self._end(story, outcome)
         except AirflowTaskTimeout as error:
-            late = VeoDeadlineError(
-                f"The task's execution_timeout came while generation {self.generation_id} was waited for"
-            )
-            self._raise(late.about(self.generation_id), error)
+            self._raise(too_late(self.generation_id), error)
         except (VeoError, AirflowSensorTimeout) as error:
             self._raise(error, error)
         finally:

@@ -170,7 +170,7 @@ def test_a_proxy_without_a_password_masks_nothing(
     assert masked == ["sk-key"]
 
 
-@pytest.mark.parametrize("extra", ["[1]", '"S3CRET"', "7", [{"proxy": "S3CRET"}], "true"])
+@pytest.mark.parametrize("extra", ["[1]", '"S3CRET"', "7", [{"proxy": "S3CRET"}], "true", "{S3CRET"])
 def test_extras_that_are_no_object(extra: Any, connect: Callable[..., VeoConnection]) -> None:
     with pytest.raises(VeoConfigurationError, match="extras must be a JSON object") as caught:
         connect(extra=extra)

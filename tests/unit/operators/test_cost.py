@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request costs is estimated before it is sent, may be limited, and needn't be paid for the same twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tasks import Task, TaskState
+from tests.unit.operators.test_tries import ids, run
+from tests.unit.operators.test_veo import operator
+from veo_provider.exceptions import (
+    VeoConfigurationError,
+    VeoDeadlineError,
+    VeoTransientError,
+    VeoValidationError,
+)
+from veo_provider.ledger.reuse import ReuseIndex
+from veo_provider.simulator import Simulator
+
+MODEL = "veo-3.1-fast-generate-preview"
+
+
+@pytest.fixture
+def priced(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    extra = {"prices": {MODEL: {"audio": 0.15, "no_audio": 0.1}}}
+    connection = {"conn_type": "veo", "host": gateway.url, "password": gateway.api_key, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", json.dumps(connection))
+    return gateway
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", f"file://{tmp_path}")
+    return tmp_path / "default"
+
+
+def records(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("0*.json"))
+
+
+def submits(gateway: Simulator) -> int:
+    return int(gateway.ledger()["totals"]["submits"])
+
+
+async def test_the_estimate_is_a_fact(ti: Task, priced: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    await run(ti, duration_seconds=4, sample_count=2)
+    assert ti.xcoms["veo_generation"]["cost_usd"] == 1.2
+    assert "Estimated cost: 1.2 US dollars" in capsys.readouterr().out
+
+
+async def test_without_a_price_it_is_unknown_and_never_nothing(
+    ti: Task, priced: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await run(ti, model="veo-3.1-generate-preview")
+    assert ti.xcoms["veo_generation"]["cost_usd"] == "unknown"
+    assert "Estimated cost: unknown" in capsys.readouterr().out
+
+
+async def test_what_is_too_dear_is_not_sent(ti: Task, priced: Simulator) -> None:
+    with pytest.raises(VeoValidationError, match=r"estimated 1\.2 US dollars"):
+        await run(ti, max_cost=1)
+    assert submits(priced) == 0
+    assert ti.task_state_store.values == {}
+    assert await run(ti, max_cost=1.2)
+
+
+async def test_a_limit_without_a_price_is_an_error(ti: Task, priced: Simulator) -> None:
+    with pytest.raises(VeoValidationError, match="extra prices"):
+        await run(ti, max_cost=100, model="veo-3.1-generate-preview")
+    assert submits(priced) == 0
+
+
+async def test_a_limit_does_not_stop_what_is_paid_for(ti: Task, priced: Simulator) -> None:
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:seconds=1", timeout=0.3)
+    assert await run(ti.retried(), "A cat sim:seconds=1", max_cost=0.01) == ids(priced)[0]
+
+
+@pytest.mark.parametrize("limit", ["1", -1, float("nan"), True])
+def test_a_wrong_limit_fails_when_the_dag_is_read(limit: Any) -> None:
+    with pytest.raises(VeoValidationError, match="max_cost"):
+        operator(max_cost=limit)
+
+
+async def test_the_same_request_of_another_task_is_reused(ti: Task, gateway: Simulator, folder: Path) -> None:
+    first = await run(ti, reuse=True)
+    other = Task(task_id="other", run_id="tomorrow", max_tries=2)
+    assert await run(other, reuse=True) == first
+    assert ids(gateway) == [first]
+    assert other.xcoms["veo_generation"]["status"] == "succeeded"
+    # Its own retry hands it back, its own clear makes another one.
+    assert await run(other.retried(), reuse=True) == first
+    second = await run(other.retried().cleared(), reuse=True)
+    assert ids(gateway) == [first, second]
+    # From then on the newer one is handed back.
+    assert await run(Task(task_id="third"), reuse=True) == second
+
+
+async def test_only_an_equal_request_is_reused(ti: Task, gateway: Simulator, folder: Path) -> None:
+    await run(ti, reuse=True)
+    await run(Task(task_id="b"), reuse=True, seed=1)
+    await run(Task(task_id="c"))
+    assert len(ids(gateway)) == 3
+
+
+async def test_what_is_gone_is_not_reused(ti: Task, gateway: Simulator, folder: Path) -> None:
+    await run(ti, reuse=True)
+    gateway.inject({"on": "poll", "kind": "status", "status": 400, "body": {"code": "task_not_exist"}})
+    await run(Task(task_id="b"), reuse=True)
+    assert len(ids(gateway)) == 2
+
+
+async def test_a_failed_generation_is_not_noted(ti: Task, gateway: Simulator, folder: Path) -> None:
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:never", timeout=0.3, reuse=True)
+    assert not (folder / "reuse").exists()
+
+
+async def test_reuse_needs_a_folder(gateway: Simulator) -> None:
+    ti = Task(task_state_store=TaskState())
+    with pytest.raises(VeoConfigurationError, match="ledger_path"):
+        await run(ti, reuse=True)
+    assert submits(gateway) == 0
+
+
+async def test_a_folder_that_is_none_sends_nothing(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", "nowhere://x")
+    with pytest.raises((VeoConfigurationError, VeoTransientError), match="nothing was sent"):
+        await run(Task())
+    assert submits(gateway) == 0
+
+
+async def test_an_index_that_cannot_be_read_sends_nothing(
+    gateway: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(ReuseIndex, "find", away)
+    with pytest.raises(VeoTransientError, match="nothing was sent"):
+        await run(Task(), reuse=True)
+    assert submits(gateway) == 0
+
+
+async def test_an_index_that_a_person_broke_is_passed_over(ti: Task, gateway: Simulator, folder: Path) -> None:
+    await run(ti, reuse=True)
+    [path] = (folder / "reuse").iterdir()
+    for broken in ("", "[]", '{"generation_id": ".."}', '{"generation_id": 7}'):
+        path.write_text(broken)
+        await run(Task(task_id=f"b{len(broken)}"), reuse=True)
+    assert len(ids(gateway)) == 5
+
+
+async def test_the_folder_works_like_airflows_own_store(gateway: Simulator, folder: Path) -> None:
+    ti = Task(max_tries=2)
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:seconds=1", timeout=0.3)
+    found = await run(ti.retried(), "A cat sim:seconds=1")
+    assert ids(gateway) == [found]
+    assert await run(ti.cleared().retried(), "A dog", on_clear="keep") == found
+    second = await run(ti.cleared().retried().retried())
+    assert second == found
+    assert records(folder) == ["000001.json"]
