@@ -40,6 +40,11 @@ def read_prompts(ds: str) -> list[dict[str, str]]:
     return rows
 
 
+@task
+def entry(videos: list[dict[str, Any]], facts: dict[str, Any]) -> dict[str, Any]:
+    return {"prompt": facts["request"]["prompt"], "cost_usd": facts["cost_usd"], "videos": videos}
+
+
 @task_group
 def clip(prompt: str, duration_seconds: str, aspect_ratio: str, s3_key: str) -> Any:
     generate = VeoGenerateOperator(
@@ -59,15 +64,14 @@ def clip(prompt: str, duration_seconds: str, aspect_ratio: str, s3_key: str) -> 
         s3_key=s3_key,
         map_index_template="{{ task.s3_key }}",
     )
-    return store.output["veo_videos"]
+    return entry(store.output["veo_videos"], generate.output["veo_generation"])
 
 
 # Skipped rows are fine. A failed one holds the manifest back until it has been cleared.
 @task(trigger_rule=TriggerRule.NONE_FAILED)
-def write_manifest(clips: list[list[dict[str, Any]]], bucket: str, ds: str) -> str:
+def write_manifest(clips: list[dict[str, Any]], bucket: str, ds: str) -> str:
     key = f"videos/{ds}/manifest.json"
-    videos = [video for videos in clips for video in videos]
-    S3Hook().load_string(json.dumps({"date": ds, "videos": videos}), key, bucket, replace=True)
+    S3Hook().load_string(json.dumps({"date": ds, "clips": list(clips)}), key, bucket, replace=True)
     return f"s3://{bucket}/{key}"
 
 

@@ -83,9 +83,10 @@ def test_content_pipeline(
 
     manifest = json.loads(moto.read(BUCKET, f"{folder}/manifest.json"))
     assert manifest["date"] == day
-    assert [(video["uri"], video["size"]) for video in manifest["videos"]] == [
-        (f"s3://{BUCKET}/{folder}/wide.mp4", wide.size),
-        (f"s3://{BUCKET}/{folder}/tall.mp4", tall.size),
+    stored = [(clip["cost_usd"], video["uri"], video["size"]) for clip in manifest["clips"] for video in clip["videos"]]
+    assert stored == [
+        ("unknown", f"s3://{BUCKET}/{folder}/wide.mp4", wide.size),
+        ("unknown", f"s3://{BUCKET}/{folder}/tall.mp4", tall.size),
     ]
     # The refused one too: the gateway takes its money first and looks afterwards.
     assert len(billed(stack_simulator.ledger(), "a test of the pipeline")) == 3
