@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from veo_provider.api.error_body import printable
+from veo_provider.api.mp4 import BoxWalk
 from veo_provider.api.problem import Problem, Reason
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class VideoStream(io.RawIOBase):
     """
     A video as a readable binary stream; it can't seek, and its memory doesn't grow with the video.
 
-    Reading to the end without an exception means that the video is whole: its first box is an MP4's, and it
-    has as many bytes as were announced. An error is raised again by every later read. Use it with ``with``.
+    Reading to the end without an exception means that the video is whole: it has as many bytes as were
+    announced, its first box is an MP4's, and its last one ends where it does; :class:`BoxWalk` says what
+    nobody could see without an announcement. An error is raised again by every later read. Use it with ``with``.
 
     :param chunks: the bytes; reading them may raise :class:`ResultProblem`.
     :param content_type: media type, as the source calls it.
@@ -113,6 +115,7 @@ class VideoStream(io.RawIOBase):
         self._close = close
         self._error = error
         self._digest = hashlib.sha256()
+        self._boxes = BoxWalk()
         self._chunks = self._checked(chunks)
         self._ready = memoryview(b"")
         self._failure: Exception | None = None
@@ -190,6 +193,7 @@ class VideoStream(io.RawIOBase):
             self._check_limit(self.size)
             self._digest.update(chunk)
             if head is None:
+                self._check_boxes(chunk)
                 yield chunk
                 continue
             head += chunk
@@ -201,6 +205,8 @@ class VideoStream(io.RawIOBase):
         if head is not None:
             self._check_head(head)
             yield head
+        if missing := self._boxes.missing():
+            raise broken_off(missing)
 
     def _check_limit(self, size: int) -> None:
         if size > self._max_bytes:
@@ -215,7 +221,13 @@ class VideoStream(io.RawIOBase):
         raise broken_off(text) if self.size < self.size_hint else bad_result(text)
 
     def _check_head(self, head: bytes) -> None:
-        if head[4:8] != b"ftyp":
+        # One that was cut within these bytes must not pass for something else.
+        if head[:1] != b"\0" or not b"ftyp".startswith(head[4:8]):
             begin = printable(_QUERY.sub("", head[:200].decode("utf-8", "replace")), 100)
             kind = printable(self.content_type, 60)
             raise bad_result(f"The result is no MP4 video: its type is {kind!r} and it begins with {begin!r}")
+        self._check_boxes(head)
+
+    def _check_boxes(self, chunk: bytes) -> None:
+        if wrong := self._boxes.feed(chunk):
+            raise bad_result(wrong)

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.support.boxes import mp4
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, broken_off, decode_base64
 
-VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 40
+VIDEO = mp4(bytes(range(256)) * 40)
 CUTS = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 
 
@@ -183,7 +184,7 @@ def test_errors_of_the_source_pass_through_as_the_opener_wants_them() -> None:
 
 @pytest.mark.parametrize("large", [False, True])
 def test_boto3_uploads_it_in_one_part_or_many(large: bool) -> None:
-    data = VIDEO + bytes(9_000_000 if large else 0)
+    data = mp4(bytes(9_000_000)) if large else VIDEO
     with mock_aws():
         s3 = boto3.client("s3", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
         s3.create_bucket(Bucket="videos")

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from tests.support.boxes import HEADERS, mp4
 from veo_provider.api.result import VideoStream
 from veo_provider.exceptions import VeoError
 
@@ -19,13 +20,10 @@ class Interrupted(BaseException):
     """As Airflow's timeout and its end of a task are."""
 
 
-HEAD = b"\x00\x00\x00\x18ftypisom"
-
-
 def movie(size: int, seed: int = 0) -> bytes:
-    """Bytes that begin like an MP4, different for every seed."""
+    """An MP4 of that many bytes, different for every seed."""
     block = hashlib.sha256(str(seed).encode()).digest()
-    return (HEAD + block * (size // len(block) + 1))[:size]
+    return mp4((block * (size // len(block) + 1))[: size - HEADERS])
 
 
 def stream_of(

@@ -67,6 +67,6 @@ def test_whose_video_it_is() -> None:
     ],
 )
 def test_media_types(told: str, meant: str) -> None:
-    stream = stream_of(movie(10))
+    stream = stream_of(movie(100))
     stream.content_type = told
     assert media_type(stream) == meant

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.boxes import mp4
 from veo_provider.exceptions import VeoError
 from veo_provider.hooks.links import LinkRules, open_link
 
-VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(251)) * 2000
+VIDEO = mp4(bytes(range(251)) * 2000)
 HALF = len(VIDEO) // 2
 KEY = "sk-secret"
 ETAG = {"ETag": '"v1"'}

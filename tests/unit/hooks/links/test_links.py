@@ -62,6 +62,23 @@ def test_a_cut_body_without_a_length_is_an_error(guest: Caller, store: Server) -
     assert len(store.seen) == 1
 
 
+@pytest.mark.parametrize("missing", [0, 1, HALF])
+def test_a_body_that_ends_with_its_connection_is_measured_by_its_boxes(
+    guest: Caller, store: Server, missing: int
+) -> None:
+    def script(handler: Handler) -> None:
+        handler.answer(200, {"Content-Length": "", "Connection": "close"}, VIDEO[: len(VIDEO) - missing])
+        handler.hang_up()
+
+    store.scripts = [script]
+    if not missing:
+        assert guest.read(store.url()) == VIDEO
+        return
+    error = guest.error(store.url())
+    assert isinstance(error, VeoNetworkError)
+    assert f"The video ends after {len(VIDEO) - missing} bytes, but its mdat box goes on" in str(error)
+
+
 def test_closing_early_hangs_up(guest: Caller, store: Server) -> None:
     gone = threading.Event()
 
