@@ -120,6 +120,12 @@ class VeoToS3Operator(VeoTransferOperator):
                 problems.append("s3_bucket is missing: give it, or a full s3://bucket/key URL as s3_key")
             if not key or key.endswith("/"):
                 problems.append(f"s3_key must name an object, such as videos/clip.mp4, not {self.s3_key!r}")
+            elif "://" in self.s3_key and "?" in self.s3_key:
+                # Airflow reads a URL's query off the key, and two keys become one.
+                problems.append(
+                    f"s3_key is a URL with a '?', and everything after the '?' would be lost: {self.s3_key!r}; give "
+                    "s3_bucket, and the key alone"
+                )
         except (AirflowException, IndexError, TypeError, ValueError) as error:
             problems.append(f"s3_key: {error}")
         extra_args: Any = self.extra_args or {}

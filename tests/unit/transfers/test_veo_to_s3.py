@@ -28,6 +28,7 @@ def transfer(**arguments: Any) -> VeoToS3Operator:
         ({"s3_key": None}, "s3_key must name an object"),
         ({"s3_key": "s3://bucket/films/"}, "s3_key must name an object"),
         ({"s3_key": "s3://bucket"}, "s3_key must name an object"),
+        ({"s3_key": "s3://bucket/take?1.mp4"}, r"everything after the '\?' would be lost"),
         ({"s3_key": "gs://bucket/a.mp4"}, "s3_key: "),
         ({"s3_key": "s3://other/a.mp4", "s3_bucket": "bucket"}, "should be a relative path"),
         ({"extra_args": "x"}, "must be mappings"),
