@@ -139,7 +139,7 @@ class VeoTransferOperator(BaseOperator):
         return [
             self._known(destination, name, mark, there)
             if there and there.size and mark.same_video(there.marks)
-            else self._store(destination, name, mark)
+            else self._store(destination, name, mark, there)
             for name, mark, there in zip(names, marks, found, strict=True)
         ]
 
@@ -195,13 +195,13 @@ class VeoTransferOperator(BaseOperator):
         add_hook_lineage(self, uri)
         return StoredVideo(uri, mark.index, there.size, sha256, there.content_type, mark.generation_id)
 
-    def _store(self, destination: Destination, name: str, mark: Marks) -> StoredVideo:
+    def _store(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> StoredVideo:
         started = time.monotonic()
         with (
             _naming(mark.generation_id),
             self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes) as stream,
         ):
-            destination.write(name, stream, mark)
+            destination.write(name, stream, mark, there)
             video = StoredVideo(
                 destination.uri(name),
                 mark.index,

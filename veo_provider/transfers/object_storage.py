@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import posixpath
@@ -30,10 +31,9 @@ class ObjectStorageDestination:
     """
     A store behind :class:`~airflow.sdk.ObjectStoragePath`; names are URIs.
 
-    Beside each video lies ``<name>.veo.json`` with its facts, by which a later try knows it. It is written just
-    before the video appears, and counts only if the video has the size it names: so a crash in between
-    leaves nothing of a first video that a retry could take for somebody else's. Where another video is being
-    replaced it does: of the same size, the old one is then taken for the new; of another size, a person must look.
+    Beside each video lies ``<name>.veo.json`` with its facts, by which a later try knows it: if the bytes have
+    the hash that is named there. It is written just before the video appears, and names under ``replaces``
+    what was there before: so a crash in between leaves nobody's video that a retry couldn't tell from its own.
 
     :param conn_id: Airflow's connection to the store; ``None``: the one in the name, if any.
     """
@@ -47,45 +47,53 @@ class ObjectStorageDestination:
         return f"{path.protocol or 'file'}://{path.path}"
 
     def find(self, name: str) -> Found | None:
-        """Look at an object and its sidecar."""
+        """Look at an object and its sidecar; if they have the same size, read the object for its hash."""
         path = self._path(name)
         path.fs.invalidate_cache()  # An instance is shared within the process, and caches folders.
         try:
             size = path.fs.info(path.path)["size"] or 0
+            known = [facts for facts in _read_sidecar(path) if facts.get("size") == size]
+            # Other bytes may have the same size. Something to be known is there only in a retry, which is rare.
+            sha256 = _hash(path) if known else ""
         except FileNotFoundError:
             return None
-        facts = self._facts(path)
-        if facts.get("size") != size:
-            return Found(size, None, "")
-        return Found(size, Marks.read(facts), str(facts.get("content_type")), facts.get("sha256"))
+        for facts in known:
+            if facts.get("sha256") == sha256:
+                return Found(size, Marks.read(facts), str(facts.get("content_type")), sha256)
+        return Found(size, None, "")
 
     def sha256(self, name: str) -> str:
         """Never asked: a sidecar without a hash isn't ours."""
         raise NotImplementedError(name)
 
-    def write(self, name: str, stream: VideoStream, marks: Marks) -> None:
+    def write(self, name: str, stream: VideoStream, marks: Marks, before: Found | None) -> None:
         """Copy a stream, and check what the store then has."""
         path = self._path(name)
         stage = _stage(path)
         with stage(path, media_type(stream)) as file:
             while chunk := stream.read(CHUNK):
                 file.write(chunk)
-            facts = {
-                **marks.as_dict(),
-                "size": stream.size,
-                "sha256": stream.sha256,
-                "content_type": media_type(stream),
-            }
-            sidecar = _sidecar(path)
-            with stage(sidecar, "application/json") as beside:
+            facts = _facts(marks, stream.size, stream.sha256, media_type(stream))
+            if before and before.marks:
+                facts["replaces"] = _facts(before.marks, before.size, before.sha256, before.content_type)
+            with stage(_sidecar(path), "application/json") as beside:
                 beside.write(json.dumps(facts, indent=1).encode())
+        self._check(name, stream, before)
         add_hook_lineage(self, self.uri(name))
-        there = self.find(name)
-        if there and there.size == stream.size:
-            return
-        if there and self._facts(path) == facts:
-            path.fs.rm_file(path.path)
-        held = f"{there.size} bytes" if there else "nothing"
+
+    def _check(self, name: str, stream: VideoStream, before: Found | None) -> None:
+        path = self._path(name)
+        path.fs.invalidate_cache()
+        try:
+            size = path.fs.info(path.path)["size"]
+            # The size doesn't tell whether it is still what was to be replaced.
+            hidden = before is not None and before.size == size
+            if size == stream.size and not (hidden and _hash(path) != stream.sha256):
+                return
+            held = f"{size} bytes" if size != stream.size else "another video"
+        except FileNotFoundError:
+            held = "nothing"
+        # It isn't removed: whatever isn't what was just written is somebody else's.
         raise VeoTransientError(
             f"{self.uri(name)} holds {held} right after {stream.size} bytes were stored there: another task may "
             "write to the same name"
@@ -94,19 +102,34 @@ class ObjectStorageDestination:
     def _path(self, name: str) -> ObjectStoragePath:
         return ObjectStoragePath(name, conn_id=self._conn_id)
 
-    def _facts(self, path: ObjectStoragePath) -> dict[str, Any]:
-        try:
-            facts = json.loads(path.fs.cat_file(_sidecar(path).path))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return facts if isinstance(facts, dict) and facts.get("sha256") else {}
-
 
 Stage = Callable[[ObjectStoragePath, str], AbstractContextManager[Any]]
 
 
 def _sidecar(path: ObjectStoragePath) -> ObjectStoragePath:
     return path.with_name(f"{path.name}{SIDECAR}")
+
+
+def _facts(marks: Marks, size: int, sha256: str | None, content_type: str) -> dict[str, Any]:
+    return {**marks.as_dict(), "size": size, "sha256": sha256, "content_type": content_type}
+
+
+def _read_sidecar(path: ObjectStoragePath) -> list[dict[str, Any]]:
+    """Return the facts of the video, and of the one that it was to replace."""
+    try:
+        facts = json.loads(path.fs.cat_file(_sidecar(path).path))
+    except (FileNotFoundError, ValueError):
+        return []
+    both = [facts, facts.get("replaces")] if isinstance(facts, dict) else []
+    return [one for one in both if isinstance(one, dict)]
+
+
+def _hash(path: ObjectStoragePath) -> str:
+    digest = hashlib.sha256()
+    with path.fs.open(path.path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _stage(path: ObjectStoragePath) -> Stage:

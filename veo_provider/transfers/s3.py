@@ -97,7 +97,7 @@ class S3Destination:
             digest.update(chunk)
         return digest.hexdigest()
 
-    def write(self, name: str, stream: VideoStream, marks: Marks) -> None:
+    def write(self, name: str, stream: VideoStream, marks: Marks, _: Found | None) -> None:
         """Upload a stream, and check what S3 then has."""
         content = {"ContentType": media_type(stream)}
         metadata = {key: _ascii(value) for key, value in self._metadata.items()}

@@ -125,11 +125,16 @@ class Destination(Protocol):
     def sha256(self, name: str) -> str:
         """Return the hash of what is there, in hex; it may have to be read for that."""
 
-    def write(self, name: str, stream: VideoStream, marks: Marks) -> None:
+    def write(self, name: str, stream: VideoStream, marks: Marks, before: Found | None) -> None:
         """
         Store all of a stream, or nothing; what was there before survives a failure.
 
         Tells the hook lineage collector.
+
+        :param name: where to.
+        :param stream: the video.
+        :param marks: what a later try is to know it by.
+        :param before: what was found there, and may be replaced.
         """
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
 from veo_provider.transfers.base import VeoTransferOperator
-from veo_provider.transfers.object_storage import LOCAL, ObjectStorageDestination
+from veo_provider.transfers.object_storage import LOCAL, SIDECAR, ObjectStorageDestination
 
 
 class VeoToObjectStorageOperator(VeoTransferOperator):
@@ -21,10 +21,10 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     on S3 and GCS the upload is completed at the end; elsewhere a file is written under another name and moved.
     A failure leaves no part of a video behind, and what was there before survives it. Missing folders are made.
 
-    Beside each video lies ``<name>.veo.json`` with its facts. A retry that finds the same video there (generation,
-    index and size) succeeds without storing it again. Another object under that name is an error unless
-    ``overwrite=True``, except one that the same task of the same run stored: after a clear there may be a new video.
-    Looking and writing are two steps, so two tasks must not write to one name at the same time.
+    Beside each video lies ``<name>.veo.json`` with its facts. A retry that finds the same video there (generation
+    and index, and by reading it the SHA-256) succeeds without storing it again. Another object under that name is an
+    error unless ``overwrite=True``, except one that the same task of the same run stored: after a clear there may be
+    a new video. Looking and writing are two steps, so two tasks must not write to one name at the same time.
 
     Returns the list of URIs and pushes the XCom ``veo_videos``: a list of ``uri``, ``index``, ``size`` (bytes),
     ``sha256``, ``content_type`` and ``generation_id``. The event of an
@@ -80,6 +80,8 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
             return [f"dst must be a URI such as file:///data/videos/clip.mp4, not {dst!r}"]
         if str(dst).endswith("/"):
             return [f"dst must name an object, such as {dst}clip.mp4, not a folder"]
+        if str(dst).endswith(SIDECAR):
+            return [f"dst must not end with {SIDECAR}, as the file of facts beside another video does: {dst!r}"]
         parts = urlsplit(str(dst))
         host = parts.netloc.rpartition("@")[2]
         if parts.scheme in LOCAL and (host or not parts.path.startswith("/")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, breaks, movie, run
-from veo_provider.exceptions import VeoNetworkError, VeoPermanentError, VeoTransientError, VeoValidationError
-from veo_provider.transfers.object_storage import ObjectStorageDestination
-from veo_provider.transfers.stored import Found
+from veo_provider.exceptions import VeoNetworkError, VeoPermanentError, VeoValidationError
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 BROKEN = VeoNetworkError("broke off")
@@ -141,19 +138,6 @@ def test_files_have_the_usual_rights(tmp_path: Path) -> None:
     assert (tmp_path / "a.mp4").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_store_that_holds_something_else_afterwards(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = ObjectStorageDestination.find
-
-    def shortened(self: ObjectStorageDestination, name: str) -> Found | None:
-        found = real(self, name)
-        return replace(found, size=999) if found else None
-
-    monkeypatch.setattr(ObjectStorageDestination, "find", shortened)
-    with pytest.raises(VeoTransientError, match="holds 999 bytes right after 1000 bytes were stored"):
-        run(transfer(f"{place}/a.mp4"), FakeHook())
-    assert "a.mp4" not in names(place)
-
-
 def test_mapped_tasks_do_not_overwrite_each_other(tmp_path: Path) -> None:
     run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook(), FakeTask(map_index=0))
     with pytest.raises(VeoPermanentError, match=r"map index 0.*ti\.map_index"):
@@ -166,6 +150,7 @@ def test_mapped_tasks_do_not_overwrite_each_other(tmp_path: Path) -> None:
         (None, "dst must be a URI"),
         (" ", "dst must be a URI"),
         ("file:///data/", "dst must name an object, such as file:///data/clip.mp4"),
+        ("file:///data/a.mp4.veo.json", "dst must not end with .veo.json"),
         ("data/a.mp4", "dst must be absolute"),
         ("file://data/a.mp4", "dst must be absolute"),
         ("nosuch://bucket/a.mp4", "nothing installed here writes nosuch://"),
