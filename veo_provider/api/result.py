@@ -111,6 +111,8 @@ class VideoStream(io.RawIOBase):
         self.size_hint = size_hint
         self.size = 0
         """Bytes that have arrived so far."""
+        self.at_end: Callable[[], object] = lambda: None
+        """Called when the whole video has come, before the reader learns it; may raise instead."""
         self._max_bytes = max_bytes
         self._close = close
         self._error = error
@@ -207,6 +209,7 @@ class VideoStream(io.RawIOBase):
             yield head
         if missing := self._boxes.missing():
             raise broken_off(missing)
+        self.at_end()
 
     def _check_limit(self, size: int) -> None:
         if size > self._max_bytes:

@@ -17,6 +17,7 @@ from veo_provider.exceptions import (
     VeoNotFoundError,
     VeoPermanentError,
     VeoResultGoneError,
+    VeoTransientError,
     VeoValidationError,
 )
 from veo_provider.raising import error_for
@@ -201,6 +202,8 @@ class VeoTransferOperator(BaseOperator):
             _naming(mark.generation_id),
             self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes) as stream,
         ):
+            # A store completes nothing before its reader has learnt of the end.
+            stream.at_end = lambda: self._look_again(destination, name, mark, there)
             destination.write(name, stream, mark, there)
             video = StoredVideo(
                 destination.uri(name),
@@ -220,6 +223,17 @@ class VeoTransferOperator(BaseOperator):
             time.monotonic() - started,
         )
         return video
+
+    def _look_again(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> None:
+        """Minutes may have passed: what another task stored in them must not be replaced unseen."""
+        if self.overwrites:
+            return
+        now = destination.find(name)
+        if now != there and not (now and mark.same_video(now.marks)):
+            raise VeoTransientError(
+                f"{destination.uri(name)} changed while the video was on its way: another task may write to the "
+                "same name"
+            )
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from airflow.sdk.io import attach
 
 from tests.support.processes import ROOT
 from tests.unit.transfers import killed
-from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, movie, run
+from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, movie, run, stream_of
+from veo_provider.api.result import VideoStream
 from veo_provider.exceptions import VeoPermanentError, VeoResultGoneError, VeoTransientError
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
@@ -192,6 +193,28 @@ def test_a_store_that_moves_nothing_onto_what_is_there(memory: Any, monkeypatch:
     with pytest.raises(VeoTransientError, match="another video"):
         run(transfer(uri, "task_2"), FakeHook([TWIN]))
     assert content(uri) == OLD
+
+
+@pytest.mark.parametrize("theirs", [b"precious", PRECIOUS], ids=["other size", "same size"])
+def test_what_another_writes_in_the_meantime_survives(uri: str, theirs: bytes) -> None:
+    def slowly(video: bytes) -> VideoStream:
+        put(uri, theirs)
+        return stream_of(video)
+
+    with pytest.raises(VeoTransientError, match="while the video was on its way"):
+        run(transfer(uri), FakeHook([OLD], slowly))
+    assert content(uri) == theirs
+    refused(uri, "task_1", NOT_OURS)
+    assert stored(uri, "task_1", OLD, overwrite=True) == 1
+
+
+def test_two_tries_at_once_store_the_same_video(uri: str) -> None:
+    def slowly(video: bytes) -> VideoStream:
+        stored(uri, "task_1", OLD)
+        return stream_of(video)
+
+    run(transfer(uri), FakeHook([OLD], slowly))
+    assert stored(uri, "task_1", OLD) == 0
 
 
 @pytest.mark.parametrize(("theirs", "held"), [(b"precious", "8 bytes"), (None, "nothing")])
