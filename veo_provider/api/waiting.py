@@ -220,7 +220,7 @@ class _Record:
             plan.generation_id,
             Reason.DEADLINE,
             f"Not finished in time (last status {self.status or 'unknown'!r}{last}). The generation, and its bill, "
-            "go on at the gateway: pass its id as generation_id to take it up again",
+            "go on at the gateway: a retry or a clear of the task takes it up again",
         )
 
     def pause(self, seen: Seen, jitter: float) -> float:

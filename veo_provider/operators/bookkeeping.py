@@ -11,6 +11,7 @@ from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoTr
 from veo_provider.ledger.record import Phase, Record
 from veo_provider.ledger.reuse import ReuseIndex
 from veo_provider.ledger.stores import folder_from_config, ledger_for
+from veo_provider.operators.story import Story
 
 if TYPE_CHECKING:
     import logging
@@ -158,6 +159,17 @@ def mark_done(context: Context, generation_id: str, log: logging.Logger | Any, *
             ReuseIndex(folder).add(record.digest, generation_id)
     except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
         log.warning("Generation %s couldn't be marked done: %s", generation_id, _named(error))
+
+
+def recorded_id(context: Context, log: logging.Logger | Any) -> str | None:
+    """Return the id of the generation that this task has, from its record, or from the XCom of this try."""
+    known: str | None = Story.resumed(context, log).facts.get("generation_id")
+    try:
+        record = None if known else ledger_for(context).read()
+    except Exception as error:  # noqa: BLE001 - Airflow's own error is raised then
+        log.warning("The ledger couldn't be read: %s", _named(error))
+        return None
+    return record.generation_id if record is not None else known
 
 
 def _named(error: BaseException) -> str:

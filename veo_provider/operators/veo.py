@@ -15,7 +15,7 @@ from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
-from veo_provider.operators.bookkeeping import mark_done, open_book
+from veo_provider.operators.bookkeeping import mark_done, open_book, recorded_id
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 from veo_provider.operators.story import Story
@@ -205,8 +205,8 @@ class VeoGenerateOperator(RequestOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, also where Airflow has ended the waiting."""
-        generation_id = Story.resumed(context, self.log).facts.get("generation_id")
-        if next_method == TRIGGER_FAILED and generation_id:
+        generation_id = recorded_id(context, self.log) if next_method == TRIGGER_FAILED else None
+        if generation_id:
             with closing(self.hook):
                 event = event_instead(self.hook, generation_id, next_kwargs)
             next_method, next_kwargs = "execute_complete", {"event": event}

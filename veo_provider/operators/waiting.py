@@ -94,6 +94,6 @@ def event_instead(hook: VeoHook, generation_id: str, failure: Mapping[str, Any] 
         generation_id,
         Reason.DEADLINE if error == TRIGGER_TIMEOUT else Reason.INTERNAL,
         f"Airflow ended the waiting: {error}. Is a triggerer running, with this provider installed? The generation, "
-        "and its bill, go on at the gateway: pass its id as generation_id to take it up again",
+        "and its bill, go on at the gateway: a retry or a clear of the task takes it up again",
     )
     return to_payload(outcome)

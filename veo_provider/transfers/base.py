@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset, BaseOperator, XComArg
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, Asset, BaseOperator, XComArg
 
+from veo_provider.api.calls import id_problem
 from veo_provider.api.result import MAX_VIDEO_BYTES, ResultProblem
 from veo_provider.exceptions import (
+    VeoDeadlineError,
     VeoError,
     VeoNotFoundError,
     VeoPermanentError,
@@ -85,7 +87,8 @@ class VeoTransferOperator(BaseOperator):
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.generation_id = self.generation_id.strip()
-        self._videos = self._store_all(self.destination(), context)
+        with _naming(self.generation_id):
+            self._videos = self._store_all(self.destination(), context)
         context["ti"].xcom_push(key=XCOM_VIDEOS, value=[video.as_dict() for video in self._videos])
         add_events(context, self.outlets, self._videos, self.asset)
         return [video.uri for video in self._videos]
@@ -117,6 +120,8 @@ class VeoTransferOperator(BaseOperator):
                 f"generation_id is {given!r}: give the id that a VeoGenerateOperator returned, such as "
                 "generate.output; that task may have been skipped, or its XComs cleared"
             )
+        elif problem := id_problem(given.strip()):
+            problems.append(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
         limit: Any = self.max_bytes
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             problems.append(f"max_bytes must be a whole number of bytes above 0, not {limit!r}")
@@ -198,10 +203,7 @@ class VeoTransferOperator(BaseOperator):
 
     def _store(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> StoredVideo:
         started = time.monotonic()
-        with (
-            _naming(mark.generation_id),
-            self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes) as stream,
-        ):
+        with self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes) as stream:
             # A store completes nothing before its reader has learnt of the end.
             stream.at_end = lambda: self._look_again(destination, name, mark, there)
             destination.write(name, stream, mark, there)
@@ -246,3 +248,8 @@ def _naming(generation_id: str) -> Iterator[None]:
     except VeoError as error:
         error.about(generation_id)
         raise
+    except AirflowTaskTimeout as error:
+        raise VeoDeadlineError(
+            "The task's execution_timeout came while the video was being stored; nothing partial is left",
+            generation_id=generation_id,
+        ) from error

@@ -86,7 +86,7 @@ class VeoGenerationTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Say that the generation goes on: this gateway can't cancel, and nobody may have asked for it."""
         self.log.warning(
-            "No longer waiting for generation %s. It goes on at the gateway and is billed; pass its id as "
-            "generation_id to take it up again",
+            "No longer waiting for generation %s. It goes on at the gateway and is billed; a clear of its task takes "
+            "it up again",
             self.generation_id,
         )

@@ -137,6 +137,14 @@ def test_a_failed_trigger_while_the_gateway_is_away(gateway: Simulator) -> None:
         _resume(ti, "Trigger failure")
 
 
+def test_a_failed_trigger_knows_its_generation_from_the_record(gateway: Simulator, ti: Task) -> None:
+    with pytest.raises(TaskDeferred):
+        operator("A cat sim:seconds=0.3").execute(ti.context)
+    time.sleep(0.6)
+    ti.xcoms.clear()
+    assert _resume(ti, "Trigger failure") == gateway.ledger()["submits"][0]["generation_id"]
+
+
 def test_a_failed_trigger_without_a_known_generation_is_airflows() -> None:
     with pytest.raises(Exception, match="Trigger failure") as caught:
         _resume(Task(), "Trigger failure")

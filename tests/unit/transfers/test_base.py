@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow.sdk import AssetAlias
 from airflow.sdk.lineage import HookLineageCollector
 
@@ -12,6 +13,7 @@ from tests.unit.transfers.fakes import FakeHook, FakeTask, breaks, context_of, m
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
 from veo_provider.exceptions import (
+    VeoDeadlineError,
     VeoGenerationFailedError,
     VeoNetworkError,
     VeoPermanentError,
@@ -44,6 +46,23 @@ def test_it_returns_the_uris_and_pushes_the_facts(tmp_path: Path) -> None:
 def test_no_generation(tmp_path: Path, given: Any) -> None:
     with pytest.raises(VeoValidationError, match=r"generation_id is .* generate\.output"):
         run(transfer(tmp_path, generation_id=given), FakeHook())
+
+
+@pytest.mark.parametrize("given", ["..", "a\nb", "x" * 3000])
+def test_an_id_that_cannot_be_asked_for(tmp_path: Path, given: str) -> None:
+    with pytest.raises(VeoValidationError, match="can't be asked for"):
+        run(transfer(tmp_path, generation_id=given), FakeHook())
+
+
+@pytest.mark.parametrize("method", ["get_finished", "open_video"])
+def test_airflows_time_limit_names_the_generation(tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(FakeHook, method, late)
+    with pytest.raises(VeoDeadlineError, match="task_1"):
+        run(transfer(tmp_path), FakeHook([movie(2000)]))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_list_of_generations_is_for_expand(tmp_path: Path) -> None:
