@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +14,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
+
+import psutil
+
+from tests.support.leash import members
 
 LEASH = Path(__file__).with_name("leash.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +124,21 @@ class ManagedProcess:
     def stop(self) -> None:
         self.begin_stop()
         self._leash.wait()
+
+    def kill(self) -> None:
+        """End it and all that it started at once, without a chance to say goodbye."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for leader in psutil.Process(self._leash.pid).children():
+                for pid in {leader.pid, *members(leader.pid)}:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+        # The leash ends what was started in between.
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it has ended by itself."""
+        self._leash.wait()
+        self.begin_stop()
 
     def __enter__(self) -> Self:
         return self
