@@ -27,8 +27,13 @@ os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 # The quick ones first: what is broken there needs no ten minutes to be seen.
-_ORDER = ("unit", "contract", "conventions", "integration", "system", "e2e")
+_ORDER = ("unit", "contract", "conventions", "integration", "system", "e2e", "chaos")
 BUCKET = "veo-videos"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "how much of tests/chaos is run: a few minutes' worth, or all of it"
+    parser.addoption("--chaos", choices=("short", "full"), default="short", help=words)
 
 
 def _layer(item: pytest.Item) -> str:
@@ -41,6 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_layer(item))
             # The first one starts the whole Airflow; each wait has a shorter limit of its own.
             item.add_marker(pytest.mark.timeout(900))
+        elif "world" in getattr(item, "fixturenames", ()):
+            item.add_marker("chaos")
+            item.add_marker(pytest.mark.timeout(3600))
     items.sort(key=lambda item: _ORDER.index(_layer(item)) if _layer(item) in _ORDER else -1)
 
 

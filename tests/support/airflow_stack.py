@@ -19,7 +19,8 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 class AirflowStack:
     """One Airflow deployment in one folder, with its REST API in ``api`` once started.
 
-    ``database_url`` takes any database that Airflow knows; without it there is one sqlite file.
+    ``database_url`` takes any database that Airflow knows; without it there is one sqlite file. Single components
+    can be killed, replaced, and started a second time under another name.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class AirflowStack:
         }
         self.env = airflow_environment(home, dag_folders, own | dict(env or {}), database_url)
         self.processes: dict[str, ManagedProcess] = {}
+        self._kinds: dict[str, str] = {}
 
     def start(self) -> None:
         new_home(self.home, self._template)
@@ -61,16 +63,43 @@ class AirflowStack:
             self.stop()
             raise
 
-    def start_component(self, component: str) -> ManagedProcess:
+    def start_component(
+        self, component: str, *, name: str | None = None, env: Mapping[str, str] | None = None
+    ) -> ManagedProcess:
+        """Start a component; a second one of its kind needs a name, and a port for its logs in ``env``."""
+        name = name or component
         process = ManagedProcess(
-            component,
+            name,
             [program("airflow"), component],
-            log=self.process_logs / f"{component}.log",
-            env=self.env,
+            log=self.process_logs / f"{name}.log",
+            env=self.env | dict(env or {}),
             cwd=self.home,
         )
-        self.processes[component] = process
+        self.processes[name] = process
+        self._kinds[name] = component
         return process
+
+    def second_triggerer(self, name: str = "triggerer-2") -> ManagedProcess:
+        """Start another triggerer; on sqlite both would run the same triggers."""
+        own = {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port())}
+        return self.start_component("triggerer", name=name, env=own)
+
+    def kill(self, name: str) -> None:
+        """End a component with SIGKILL, and all that it started: tasks are children of the scheduler."""
+        self.processes.pop(name).kill()
+
+    def replace(self, name: str) -> ManagedProcess:
+        """Kill a component and start it anew."""
+        self.kill(name)
+        return self.start_component(self._kinds[name], name=name)
+
+    def revive(self) -> list[str]:
+        """Start what has ended by itself, as an init system would; return the names."""
+        ended = [name for name, process in self.processes.items() if not process.running]
+        for name in ended:
+            self.processes.pop(name).stop()
+            self.start_component(self._kinds[name], name=name)
+        return ended
 
     def _healthy(self) -> bool:
         for process in self.processes.values():

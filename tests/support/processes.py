@@ -107,6 +107,10 @@ class ManagedProcess:
                 start_new_session=True,
             )
 
+    @property
+    def running(self) -> bool:
+        return self._leash.poll() is None
+
     def check(self) -> None:
         """Raise if it has ended by itself."""
         code = self._leash.poll()

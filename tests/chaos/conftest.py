@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Airflow on PostgreSQL for all scenarios, and the table of what they did and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import BUCKET
+
+if TYPE_CHECKING:
+    from tests.chaos.world import World
+    from tests.support.s3 import S3Server
+
+JOB_SECONDS = 12
+
+_rows: list[tuple[str, ...]] = []
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether everything is run at its full size: ``--chaos=full``."""
+    return bool(request.config.getoption("--chaos") == "full")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3Server) -> Iterator[World]:
+    """Everything, running. Airflow's own intervals are shortened where it would only wait to notice a death."""
+    from tests.chaos.world import DAG_ID, World
+    from tests.support.airflow_stack import AirflowStack
+    from tests.support.gateway import veo_connection
+    from tests.support.postgres import Postgres
+    from tests.support.processes import ROOT
+    from veo_provider.simulator import Simulator, SimulatorOptions
+
+    folder = tmp_path_factory.mktemp("chaos")
+    control = folder / "control"
+    control.mkdir()
+    options = SimulatorOptions(job_seconds=JOB_SECONDS, cache_dir=clip_cache)
+    with Simulator(options) as simulator, Postgres(folder / "postgres.log") as postgres:
+        env = {
+            "AIRFLOW_CONN_VEO_DEFAULT": veo_connection(simulator.url, simulator.api_key),
+            "AIRFLOW_CONN_AWS_DEFAULT": moto.connection(),
+            "PYTHONPATH": str(ROOT),
+            "VEO_CHAOS": str(control),
+            # As delivered: the race between a short deferral and a late report must cost no video.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
+        }
+        dags = [Path(__file__).parent / "dags"]
+        with AirflowStack(folder / "airflow", dag_folders=dags, env=env, database_url=postgres.url) as airflow:
+            for dag_id in (DAG_ID, "chaos_deadline"):
+                airflow.api.unpause(dag_id)
+            yield World(airflow, postgres, simulator, moto, BUCKET, control, _rows)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table."""
+    if _rows:
+        from tests.chaos.judge import table
+
+        terminalreporter.section("what chaos did")
+        terminalreporter.write_line(table(_rows))
