@@ -34,6 +34,7 @@ BUCKET = "veo-videos"
 def pytest_addoption(parser: pytest.Parser) -> None:
     words = "how much of tests/chaos is run: a few minutes' worth, or all of it"
     parser.addoption("--chaos", choices=("short", "full"), default="short", help=words)
+    parser.addoption("--chaos-seed", type=int, help="repeats the random faults of an earlier run")
 
 
 def _layer(item: pytest.Item) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 JOB_SECONDS = 12
 
 _rows: list[tuple[str, ...]] = []
+_notes: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3Se
     """Everything, running. Airflow's own intervals are shortened where it would only wait to notice a death."""
     from tests.chaos.world import DAG_ID, World
     from tests.support.airflow_stack import AirflowStack
+    from tests.support.gate import Gate
     from tests.support.gateway import veo_connection
     from tests.support.postgres import Postgres
     from tests.support.processes import ROOT
@@ -40,9 +42,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3Se
     control = folder / "control"
     control.mkdir()
     options = SimulatorOptions(job_seconds=JOB_SECONDS, cache_dir=clip_cache)
-    with Simulator(options) as simulator, Postgres(folder / "postgres.log") as postgres:
+    with (
+        Simulator(options) as simulator,
+        Gate(simulator.url) as gate,
+        Postgres(folder / "postgres.log") as postgres,
+    ):
         env = {
-            "AIRFLOW_CONN_VEO_DEFAULT": veo_connection(simulator.url, simulator.api_key),
+            "AIRFLOW_CONN_VEO_DEFAULT": veo_connection(gate.url, simulator.api_key),
             "AIRFLOW_CONN_AWS_DEFAULT": moto.connection(),
             "PYTHONPATH": str(ROOT),
             "VEO_CHAOS": str(control),
@@ -58,7 +64,17 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3Se
         with AirflowStack(folder / "airflow", dag_folders=dags, env=env, database_url=postgres.url) as airflow:
             for dag_id in (DAG_ID, "chaos_deadline"):
                 airflow.api.unpause(dag_id)
-            yield World(airflow, postgres, simulator, moto, BUCKET, control, _rows)
+            yield World(airflow, postgres, simulator, gate, moto, BUCKET, control, _rows, _notes)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless it is asked for."""
+    if config.getoption("--chaos") == "full":
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -67,4 +83,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         from tests.chaos.judge import table
 
         terminalreporter.section("what chaos did")
-        terminalreporter.write_line(table(_rows))
+        terminalreporter.write_line("\n".join([table(_rows), *_notes]))

@@ -185,6 +185,6 @@ def _task_instance(args: tuple[Any, ...]) -> Any:
     if args and hasattr(args[0], "run_id"):
         return args[0]
     try:
-        return get_current_context()["ti"]  # type: ignore[typeddict-item]
+        return get_current_context()["ti"]
     except Exception:  # noqa: BLE001 - outside of a task nobody dies
         return None

@@ -119,7 +119,8 @@ def _judge_one(owner: Owner, bills: list[Mapping[str, Any]], evidence: Evidence,
     ids = [str(bill["generation_id"]) for bill in bills]
     if len(ids) > 1:
         verdict.paid_twice.append(f"{who} paid for {len(ids)} generations: {', '.join(ids)}")
-    if {generate.state, store.state} - _OVER:
+    hangs = bool({generate.state, store.state} - _OVER)
+    if hangs:
         verdict.hung.append(f"{who} hangs: generate is {generate.state}, store is {store.state}")
     found = evidence.stored.get(owner)
     if found is not None and not found.whole:
@@ -134,14 +135,14 @@ def _judge_one(owner: Owner, bills: list[Mapping[str, Any]], evidence: Evidence,
         verdict.unknown.append(owner)
     elif failed and not ids:
         verdict.unpaid.append(owner)
-    elif not ids and not verdict.hung:
+    elif not ids and not hangs:
         verdict.wrong.append(f"{who} ended as {generate.state} without having paid for anything")
     for generation_id in ids:
         if generation_id in kept:
             continue
         if any(generation_id in error for error in failed):
             verdict.named.append(owner)
-        elif not nameless and who not in "".join(verdict.hung):
+        elif not nameless and not hangs:
             verdict.lost.append(
                 f"{who}: generation {generation_id} is billed, not stored, and no failed task names it "
                 f"(generate is {generate.state}, store is {store.state})"

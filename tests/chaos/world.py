@@ -19,6 +19,7 @@ from tests.chaos import crash
 from tests.chaos.judge import Ended, Evidence, Owner, Stored, Verdict, judge, label, owner_of, row
 from tests.support.airflow_api import AirflowApi, Run
 from tests.support.airflow_stack import AirflowStack
+from tests.support.gate import Gate
 from tests.support.postgres import Postgres
 from tests.support.s3 import S3Server
 from veo_provider.simulator import Simulator
@@ -36,11 +37,13 @@ class Event:
     :param at: seconds after its start.
     :param what: as the table names it.
     :param do: does it.
+    :param must: it is waited for even if all has ended.
     """
 
     at: float
     what: str
     do: Callable[[], object]
+    must: bool = False
 
 
 @dataclass
@@ -59,6 +62,7 @@ class World:
     :param airflow: its components as processes.
     :param postgres: its database.
     :param simulator: the gateway, in this process, over sockets.
+    :param gate: the only way to its API.
     :param s3: the store.
     :param bucket: where the videos go.
     :param control: the folder of armed crash points.
@@ -68,10 +72,12 @@ class World:
     airflow: AirflowStack
     postgres: Postgres
     simulator: Simulator
+    gate: Gate
     s3: S3Server
     bucket: str
     control: Path
     rows: list[tuple[str, ...]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     revived: list[str] = field(default_factory=list)
 
     @property
@@ -106,19 +112,25 @@ class World:
                     raise
                 time.sleep(1)
 
-    def watch(self, jobs: Iterable[Job], *, seconds: float, events: Iterable[Event] = ()) -> None:
-        """Let the runs end, and do what is planned meanwhile; what has died by itself is started again."""
+    def watch(self, jobs: Sequence[Job], *, seconds: float, events: Iterable[Event] = ()) -> None:
+        """
+        Let the runs end, and do what is planned meanwhile; what has died by itself is started again.
+
+        :param jobs: what runs; an event may add to it.
+        :param seconds: when to stop watching: what hasn't ended then hangs.
+        :param events: what is done, and when. If all runs have ended, the rest of it isn't.
+        """
         started = time.monotonic()
         planned = sorted(events, key=lambda event: event.at)
-        going = [job.run for job in jobs]
-        while going and time.monotonic() < started + seconds:
+        while time.monotonic() < started + seconds:
             while planned and time.monotonic() - started >= planned[0].at:
                 planned.pop(0).do()
             self.revived += self.airflow.revive()
-            for run in going:
+            for run in [job.run for job in jobs if not job.run.ended]:
                 with contextlib.suppress(requests.RequestException, RuntimeError):
                     run.state = self.api.json("GET", run.path)["state"]
-            going = [run for run in going if not run.ended]
+            if all(job.run.ended for job in jobs) and not any(event.must for event in planned):
+                return
             time.sleep(0.5)
 
     def judge(self, fault: str, injected: int, evidence: Evidence) -> Verdict:

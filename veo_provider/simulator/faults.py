@@ -51,6 +51,7 @@ class Fault:
     :param name: the row of ``errors.ERRORS`` (kind ``error``).
     :param times: how many calls it hits; None means all.
     :param skip: how many calls it lets pass first.
+    :param share: the chance with which it hits a call at all; the others pass.
     :param seconds: how long it takes (``stall``, ``drip``, ``delay``).
     :param after_bytes: bytes of the body that still arrive (``reset``, ``truncate``, ``stall``).
     :param accepted: a submit it hits was accepted and billed.
@@ -64,6 +65,7 @@ class Fault:
     name: str | None = None
     times: int | None = 1
     skip: int = 0
+    share: float = 1.0
     seconds: float = 30.0
     after_bytes: int | None = None
     accepted: bool = False
@@ -80,6 +82,8 @@ class Fault:
             raise FaultError("lost_answer is a fault of a submit")
         if self.times is not None and self.times < 1:
             raise FaultError("times must be 1 or more, or null for always")
+        if not 0 < self.share <= 1:
+            raise FaultError("share must be above 0 and at most 1")
         self.headers = {str(name): str(value) for name, value in self.headers.items()}
         self.accepted = self.accepted or self.kind in _ACCEPTING
         if self.kind == "error" and self.name is not None:
@@ -164,7 +168,7 @@ class FaultBook:
     The faults still to come.
 
     :param rate: share of polls that fail at random.
-    :param seed: makes that repeatable.
+    :param seed: makes that, and the faults with a share, repeatable.
     """
 
     def __init__(self, rate: float, seed: int | None) -> None:
@@ -179,7 +183,7 @@ class FaultBook:
         :param operation: one of ``OPERATIONS``.
         """
         for fault in self.faults:
-            if fault.on != operation:
+            if fault.on != operation or (fault.share < 1 and self._random.random() >= fault.share):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1

@@ -247,6 +247,8 @@ def test_control_over_http(caller: Caller) -> None:
         {"on": "poll", "kind": "error", "name": "x"},
         {"on": "poll", "kind": "status", "colour": 1},
         {"on": "poll", "kind": "status", "times": 0},
+        {"on": "poll", "kind": "status", "share": 0},
+        {"on": "poll", "kind": "status", "share": 1.5},
         {"on": "poll", "kind": "status", "headers": 7},
         {"kind": "status"},
         7,
@@ -258,6 +260,17 @@ def test_wrong_fault_is_refused(caller: Caller, fault: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         caller.simulator.inject(fault)
     assert requests.post(f"{caller.simulator.url}/__faults", data=b"{", timeout=10).status_code == 400
+
+
+def test_a_fault_with_a_share_hits_some_calls_and_repeats_with_a_seed(start: Start) -> None:
+    runs = []
+    for _ in range(2):
+        caller = start(seed=7)
+        caller.simulator.inject({"on": "models", "kind": "status", "status": 503, "times": None, "share": 0.3})
+        runs.append([caller.get("/v1/models").status_code for _ in range(60)])
+    assert runs[0] == runs[1]
+    assert 6 <= runs[0].count(503) <= 30
+    assert set(runs[0]) == {200, 503}
 
 
 def test_random_faults_repeat_with_a_seed(start: Start) -> None:

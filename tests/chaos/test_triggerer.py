@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The triggerer is killed while many generations wait: another goes on with them, and no deadline moves."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from datetime import datetime
+
+import pytest
+
+from tests.chaos.judge import Owner, label, owner_of
+from tests.chaos.world import World
+from tests.support.airflow_api import Run
+from tests.support.processes import wait_until
+
+DEADLINE_DAG = "chaos_deadline"
+TIMEOUT = 60
+"""Of the DAG whose generation never ends."""
+
+
+def deadlines(world: World, run: Run) -> dict[Owner, float]:
+    """What the triggers of a run hold in the database, by map index."""
+    found = {}
+    for map_index, kwargs in world.postgres.query(
+        "SELECT ti.map_index, t.kwargs FROM task_instance ti JOIN trigger t ON t.id = ti.trigger_id"
+        " WHERE ti.run_id = %s",
+        run.run_id,
+    ):
+        found[(run.run_id, map_index)] = float(json.loads(kwargs)["deadline"])
+    return found
+
+
+@pytest.mark.parametrize(
+    "two", [pytest.param(False, id="replaced"), pytest.param(True, marks=pytest.mark.full, id="one-of-two")]
+)
+def test_killed_while_all_wait(two: bool, world: World, full: bool) -> None:
+    count, seconds = (50, 150) if full else (12, 35)
+    if two:
+        world.airflow.second_triggerer()
+    job = world.begin("triggerer", [f"sim:seconds={seconds}"] * count)
+    wait_until("all to wait", lambda: world.task_states(job.run).count("deferred") == count, seconds=seconds + 60)
+    before = deadlines(world, job.run)
+    assert len(before) == count
+
+    if two:
+        world.airflow.kill("triggerer")
+    else:
+        world.airflow.replace("triggerer")
+    # Until the next one has taken all of them, and some have come back.
+    wait_until("the first to come back", lambda: world.task_states(job.run).count("deferred") < count, seconds=240)
+    after = deadlines(world, job.run)
+    assert after == {owner: before[owner] for owner in after}
+
+    world.watch([job], seconds=240)
+    verdict = world.judge(f"triggerer killed, {'its twin goes on' if two else 'replaced'}", 1, world.evidence([job]))
+    if two:
+        world.airflow.kill("triggerer-2")
+        world.airflow.start_component("triggerer")
+    assert verdict.faults == []
+    assert (verdict.billed, verdict.stored) == (count, count)
+
+
+@pytest.mark.full
+def test_a_deadline_does_not_move(world: World) -> None:
+    run = Run(DEADLINE_DAG, f"deadline-{uuid.uuid4().hex[:6]}")
+    body = {
+        "logical_date": None,
+        "dag_run_id": run.run_id,
+        "conf": {"prompt": f"{label(run.run_id, 0)} a clip sim:never"},
+    }
+    world.api.json("POST", f"/dags/{DEADLINE_DAG}/dagRuns", json=body)
+    wait_until("it to wait", lambda: world.task_states(run, "generate") == ["deferred"], seconds=60)
+    time.sleep(TIMEOUT / 2)
+    world.airflow.replace("triggerer")
+    world.api.wait_for([run], seconds=3 * TIMEOUT)
+    (submit,) = [
+        submit
+        for submit in world.simulator.ledger()["submits"]
+        if owner_of(str(submit["request"].get("prompt"))) == (run.run_id, 0)
+    ]
+    (task,) = run.tasks
+    assert task["state"] == "failed"
+    took = datetime.fromisoformat(task["end_date"]).timestamp() - submit["time"]
+    # A wait that had begun anew would have taken half of it more.
+    assert TIMEOUT <= took < 1.4 * TIMEOUT
+    error = world.errors(run, "generate", -1, 1)
+    assert "VeoDeadlineError" in error
+    assert submit["generation_id"] in error
