@@ -1,6 +1,6 @@
 # Everything lives in this folder: .tools and .venv (make setup), .demo, .artifacts. `make clean` removes them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs build clean
+.PHONY: help setup demo test chaos lint docs build clean
 
 # Another interpreter than the first of python3.11, python3.12, python3.13, python3: make PYTHON=...
 export PYTHON
@@ -16,6 +16,9 @@ demo: setup ## Make a video on a real Airflow with the simulated gateway, into .
 
 test: ## Run everything that CI runs
 	@bash .ci/run
+
+chaos: setup ## Kill parts of a whole Airflow, and count what was paid for (an hour; `make test` has a short form)
+	@.venv/bin/python -m pytest tests/chaos --chaos=full -p no:cacheprovider --durations=10
 
 lint: ## Check style, format and types
 	@bash .ci/run setup lint types

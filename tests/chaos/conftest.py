@@ -62,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3Se
         }
         dags = [Path(__file__).parent / "dags"]
         with AirflowStack(folder / "airflow", dag_folders=dags, env=env, database_url=postgres.url) as airflow:
-            for dag_id in (DAG_ID, "chaos_deadline"):
+            for dag_id in (DAG_ID, "chaos_deadline", "chaos_without_ledger"):
                 airflow.api.unpause(dag_id)
             yield World(airflow, postgres, simulator, gate, moto, BUCKET, control, _rows, _notes)
 

@@ -56,7 +56,7 @@ POINTS: dict[str, Point] = {
     # All is out, and the gateway has the time to accept it.
     "sent, unanswered": Point("urllib3.connection:HTTPConnection.getresponse", BEFORE, within=_SUBMIT, pause=1.0),
     "answered, id unwritten": Point(_SUBMIT, AFTER),
-    "id written": Point("veo_provider.operators.submitting:Submitter._keep", AFTER),
+    "id written": Point("veo_provider.operators.bookkeeping:Book.keep", AFTER),
     "before the deferral": Point("veo_provider.operators.veo:defer_for", BEFORE),
     "end of execute": Point(f"{_OPERATOR}.execute", AFTER),
     "deferral recorded": Point(_FINALIZE, BEFORE, state="deferred"),

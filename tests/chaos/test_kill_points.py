@@ -23,6 +23,8 @@ class Killed:
     job: Job
     evidence: Evidence
     met: set[str]
+    without_ledger: Evidence
+    """Of a run of one video whose ledger forgets."""
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +32,11 @@ def killed(world: World) -> Killed:
     points = list(crash.POINTS)
     directives = ["sim:size_mb=30" if point == "inside the upload" else "" for point in points]
     job = world.begin("kill", directives, {index: (point, "task") for index, point in enumerate(points)})
-    world.watch([job], seconds=LIMIT)
+    control = world.begin("control", [""], {0: ("before the deferral", "task")}, dag_id="chaos_without_ledger")
+    world.watch([job, control], seconds=LIMIT)
     met = {name.partition("@")[0] for name in crash.fired(world.control) if job.run.run_id in name}
     crash.disarm(world.control)
-    return Killed(job, world.evidence([job]), met)
+    return Killed(job, world.evidence([job]), met, world.evidence([control]))
 
 
 def test_nothing_was_paid_for_by_nobody(killed: Killed) -> None:
@@ -51,3 +54,11 @@ def test_killed(point: str, world: World, killed: Killed) -> None:
         assert verdict.billed == BILLED[point]
     else:
         assert (verdict.stored, verdict.billed) == (1, 1)
+
+
+def test_without_a_ledger_it_is_paid_twice(world: World, killed: Killed) -> None:
+    """The control: a judge that never saw a double payment in a real Airflow would prove nothing."""
+    verdict = world.judge("(control) killed, no ledger", 1, killed.without_ledger)
+    assert len(verdict.paid_twice) == 1
+    assert len(verdict.lost) == 1
+    assert (verdict.billed, verdict.stored) == (2, 1)

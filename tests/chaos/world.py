@@ -84,13 +84,20 @@ class World:
     def api(self) -> AirflowApi:
         return self.airflow.api
 
-    def begin(self, scenario: str, directives: Sequence[str], arms: dict[int, tuple[str, str]] | None = None) -> Job:
+    def begin(
+        self,
+        scenario: str,
+        directives: Sequence[str],
+        arms: dict[int, tuple[str, str]] | None = None,
+        dag_id: str = DAG_ID,
+    ) -> Job:
         """
         Start one run.
 
         :param scenario: becomes a part of the run id.
         :param directives: for each video what its prompt tells the simulator.
         :param arms: by map index which point is armed, and who dies there.
+        :param dag_id: of which DAG.
         """
         run_id = f"{scenario}-{uuid.uuid4().hex[:6]}"
         prompts = [f"{label(run_id, index)} a clip {words}".rstrip() for index, words in enumerate(directives)]
@@ -98,8 +105,8 @@ class World:
             task_id = STORE if point in crash.OF_THE_TRANSFER else GENERATE
             crash.arm(self.control, point, f"{run_id}@{task_id}@{index}", whom)
         body = {"logical_date": None, "dag_run_id": run_id, "conf": {"prompts": prompts, "bucket": self.bucket}}
-        self.patiently(lambda: self.api.json("POST", f"/dags/{DAG_ID}/dagRuns", json=body))
-        return Job(Run(DAG_ID, run_id), tuple((run_id, index) for index in range(len(prompts))))
+        self.patiently(lambda: self.api.json("POST", f"/dags/{dag_id}/dagRuns", json=body))
+        return Job(Run(dag_id, run_id), tuple((run_id, index) for index in range(len(prompts))))
 
     def patiently(self, ask: Callable[[], T], seconds: float = 120) -> T:
         """Ask the API server, which may be away for a while."""
