@@ -60,8 +60,11 @@ class Book:
         """Write an intent; only if this returns may anything be sent."""
         try:
             stands = self._ledger.claim(intent)
-        except Exception as error:
+        except BaseException as error:
+            # Airflow's execution_timeout too: nothing was sent, and nobody should have to look it up.
             self._take_back(intent)
+            if not isinstance(error, Exception):
+                raise
             raise VeoTransientError(
                 f"The ledger doesn't take the intent to send, so nothing was sent: {_named(error)}"
             ) from error

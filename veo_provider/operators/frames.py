@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
 
 from veo_provider.api.images import (
     MAX_IMAGE_BYTES,
@@ -19,6 +19,18 @@ from veo_provider.api.images import (
     shorten_image,
 )
 from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest
+from veo_provider.exceptions import VeoTransientError
+
+# What a filesystem raises where a retry would find the same. Whatever else it raises may be the network's.
+_LASTING = (
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    ValueError,
+    ImportError,
+    AirflowNotFoundException,
+)
 
 
 def read_frames(request: VeoRequest) -> VeoRequest:
@@ -26,8 +38,10 @@ def read_frames(request: VeoRequest) -> VeoRequest:
     Replace each frame that is a storage URI by its bytes.
 
     :raises RequestError: naming every frame that can't be read or isn't a JPEG or PNG of at most 20 MB.
+    :raises VeoTransientError: the storage didn't answer; a retry may find it there again.
     """
     problems: list[str] = []
+    lasting = False
     inlined: dict[str, Any] = {}
     for field in IMAGE_FIELDS:
         uri = getattr(request, field)
@@ -38,11 +52,16 @@ def read_frames(request: VeoRequest) -> VeoRequest:
                 data: bytes = file.read(MAX_IMAGE_BYTES + 1)
         except Exception as error:  # noqa: BLE001 - each filesystem raises classes of its own
             problems.append(f"{field}: {shorten_image(uri)!r} can't be read: {_words(error)}")
+            lasting = lasting or isinstance(error, _LASTING)
             continue
-        problems += check_image_bytes(field, data)
+        wrong = check_image_bytes(field, data)
+        problems += wrong
+        lasting = lasting or bool(wrong)
         inlined[field] = inline_image(data)
-    if problems:
+    if problems and lasting:
         raise RequestError(problems)
+    if problems:
+        raise VeoTransientError(f"The request was not sent: {'; '.join(problems)}.")
     return replace(request, **inlined) if inlined else request
 
 

@@ -19,7 +19,6 @@ from veo_provider.exceptions import (
     VeoResubmitError,
     VeoTransientError,
     VeoUnknownSubmitError,
-    VeoValidationError,
 )
 from veo_provider.ledger.decision import Action, Decision, Try, decide
 from veo_provider.ledger.record import Phase, Record, digest_of
@@ -85,11 +84,11 @@ class Submitter:
         """
         record = self._book.read()
         request: VeoRequest | None = None
-        problem: VeoValidationError | None = None
+        problem: VeoError | None = None
         try:
             request = make_request()
             self._current = replace(self._current, digest=self._digest(request))
-        except VeoValidationError as error:
+        except VeoError as error:
             problem = error
         decision, seen = decide(record, self._current), None
         if record is not None and decision.action is Action.ASK:

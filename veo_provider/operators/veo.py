@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
+from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
@@ -180,8 +181,10 @@ class VeoGenerateOperator(RequestOperator):
                 self.log.info("Not waiting for generation %s: wait_for_completion=False", got.generation_id)
                 return self._succeed(context, got.generation_id)
             # What is final already ends here: a very short deferral can make Airflow fail the try.
-            outcome = judge(got.generation_id, got.seen or self.hook.poll(got.generation_id))
-            if got.handed_back and (outcome is None or outcome.reason is not None):
+            seen = got.seen or self.hook.poll(got.generation_id)
+            outcome = judge(got.generation_id, seen)
+            forgotten = isinstance(seen, Problem) or (outcome is not None and outcome.reason is Reason.RESULT_GONE)
+            if got.handed_back and forgotten:
                 outcome = Outcome(got.generation_id, None, "handed back as an earlier try left it", "done")
             if outcome is None and self.deferrable:
                 defer_for(self, self.hook, self._plan(got))

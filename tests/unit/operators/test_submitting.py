@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
 from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, record, run
@@ -63,6 +63,24 @@ async def test_an_intent_that_cannot_be_read_back_is_taken_back(
     monkeypatch.setattr(TaskState, "get", get)
     with pytest.raises(VeoTransientError, match="nothing was sent"):
         await run(ti)
+    assert record(ti).phase is Phase.REFUSED
+    assert [await run(ti.retried())] == ids(gateway)
+
+
+async def test_a_time_limit_between_the_intent_and_the_submit_is_no_unknown(
+    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TaskState.set
+
+    def late(self: TaskState, key: str, value: Any, **options: Any) -> None:
+        real(self, key, value, **options)
+        if value["phase"] == "submitting":
+            raise AirflowTaskTimeout
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TaskState, "set", late)
+        with pytest.raises(AirflowTaskTimeout):
+            await run(ti)
     assert record(ti).phase is Phase.REFUSED
     assert [await run(ti.retried())] == ids(gateway)
 

@@ -69,6 +69,13 @@ async def test_it_is_handed_back_even_if_the_gateway_has_forgotten_it(
     assert await run(ti.retried(), **how) == first
 
 
+async def test_what_was_handed_back_unfinished_is_waited_for(ti: Task, gateway: Simulator) -> None:
+    first = await run(ti, "A cat sim:seconds=1", **NO_WAIT)
+    again = ti.retried()
+    assert await run(again, "A cat sim:seconds=1") == first
+    assert again.xcoms["veo_generation"]["status"] == "succeeded"
+
+
 @every
 async def test_a_cleared_success_makes_a_new_one(how: dict[str, Any], ti: Task, gateway: Simulator) -> None:
     first = await run(ti, **how)
@@ -220,6 +227,12 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[[Record
             return real(self, written)
         if after:
             real(self, written)
+        # The dead don't tidy up.
+        for each in ("read", "write"):
+            monkeypatch.setattr(stores.TaskStateLedger, each, died)
+        died()
+
+    def died(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stores.TaskStateLedger, name, dies)
