@@ -230,7 +230,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[[Record
         # The dead don't tidy up.
         for each in ("read", "write"):
             monkeypatch.setattr(stores.TaskStateLedger, each, died)
-        died()
+        return died()
 
     def died(*_: object) -> None:
         raise KeyboardInterrupt
