@@ -7,11 +7,12 @@ import time
 
 import pytest
 
+from tests.contract.table import INLINE
 from tests.contract.test_contract import REQUEST, _poll
 from tests.support.raw_server import RawServer, Reply
 from veo_provider.api.problem import Problem, Reason
-from veo_provider.exceptions import VeoUnknownSubmitError
-from veo_provider.hooks import connection
+from veo_provider.exceptions import VeoNetworkError, VeoUnknownSubmitError
+from veo_provider.hooks import connection, http_sync
 from veo_provider.hooks.veo import VeoHook
 
 HEAD = Reply(200, {"task_id": "abc"}, drip=0.05)
@@ -41,6 +42,17 @@ def test_a_trickling_submit_is_unknown(reply: Reply, server: RawServer, conn_id:
     with pytest.raises(VeoUnknownSubmitError, match="took longer than"):
         VeoHook(conn_id).submit(REQUEST)
     assert len(server.requests) == 1
+
+
+def test_a_trickling_inline_video_is_ended(server: RawServer, conn_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_sync, "STALL_SECONDS", 0.3)
+    body = {"task_id": "abc", "status": "succeeded", "url": INLINE + "A" * 4000}
+    server.answer(Reply(200, body), Reply(200, body, drip=0.001))
+    monkeypatch.setattr(connection.VeoConnection, "call_timeout", 5)
+    hook = VeoHook(conn_id)
+    with hook.open_video("abc") as stream, pytest.raises(VeoNetworkError):
+        stream.read()
+    hook.close()
 
 
 def test_a_limit_is_over_with_its_call(server: RawServer, conn_id: str) -> None:

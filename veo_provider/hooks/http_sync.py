@@ -18,7 +18,7 @@ from veo_provider.api.errors import problem_of, unanswered
 from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
-from veo_provider.hooks.time_limit import LimitedSession
+from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, unstalled
 
 CHUNK = 64 * 1024
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -83,7 +83,8 @@ class SyncHttp:
         """
         session = self._kept_alive()
         try:
-            response = self._request(call, session, None)
+            with limited(session.shut_down, self.connection.call_timeout):
+                response = self._request(call, session, None)
         except NETWORK_ERRORS as lost:
             raise error(self._unanswered(call, lost, False)) from None
         if response.status_code != 200:
@@ -102,7 +103,10 @@ class SyncHttp:
     def _send(self, call: Call, session: LimitedSession) -> Answer | Problem:
         body = _WatchedBody(call.body) if call.body is not None else None
         try:
-            with session.limit(self.connection.call_timeout), self._request(call, session, body) as response:
+            with (
+                limited(session.shut_down, self.connection.call_timeout),
+                self._request(call, session, body) as response,
+            ):
                 reader = AnswerReader(response.status_code, response.headers, call.kind)
                 self._read_into(reader, response)
         # Not NETWORK_ERRORS: whatever else a library raises over an answer (requests does over a strange
@@ -137,7 +141,7 @@ class SyncHttp:
     def _payload(self, call: Call, response: requests.Response, number: int) -> Iterator[bytes]:
         scanner = AnswerScanner(tap=number)
         with response, self._network_errors(call):
-            for chunk in response.iter_content(CHUNK):
+            for chunk in unstalled(response.iter_content(CHUNK), self._kept_alive().shut_down, STALL_SECONDS):
                 if payload := scanner.feed(chunk):
                     yield payload
                 if scanner.tapped:

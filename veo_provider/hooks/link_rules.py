@@ -17,15 +17,14 @@ from typing import NamedTuple, NoReturn, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.util.connection import create_connection
 
 from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
 from veo_provider.hooks.connection import VeoConnection
+from veo_provider.hooks.time_limit import WatchedAdapter
 
 _PORTS = {"http": 80, "https": 443}
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
@@ -141,7 +140,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
-class LinkAdapter(HTTPAdapter):
+class LinkAdapter(WatchedAdapter):
     """
     Connects to public addresses only, save for the hosts that the rules trust.
 
@@ -155,22 +154,11 @@ class LinkAdapter(HTTPAdapter):
         super().__init__()
         self._rules = rules
 
-        class Guarded(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                if rules.trusts(self.host.lower(), self.port):
-                    return super()._new_conn()
-                return _connect_publicly(self)
-
-        class GuardedTls(Guarded, HTTPSConnection):
-            pass
-
-        class Pool(urllib3.HTTPConnectionPool):
-            ConnectionCls = Guarded
-
-        class PoolTls(urllib3.HTTPSConnectionPool):
-            ConnectionCls = GuardedTls
-
-        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": PoolTls}
+    def make_socket(self, connection: HTTPConnection, make: Callable[[], socket.socket]) -> socket.socket:
+        """Connect to a public address, to a proxy, or to a host that the rules trust."""
+        if connection.proxy or self._rules.trusts(connection.host.lower(), connection.port or 0):
+            return make()
+        return _connect_publicly(connection)
 
     def fetch(self, request: requests.PreparedRequest) -> requests.Response:
         """

@@ -18,6 +18,7 @@ from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off
 from veo_provider.hooks.link_rules import LinkAdapter, LinkRules, link_request, origin, without_secrets
+from veo_provider.hooks.time_limit import STALL_SECONDS, limited, unstalled
 from veo_provider.raising import error_for
 
 __all__ = ["LinkRules", "open_link"]
@@ -104,7 +105,8 @@ class _Download:
             before, why = self._received, "the connection ended"
             with response:
                 try:
-                    for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    raw = response.raw.stream(CHUNK, decode_content=False)
+                    for chunk in unstalled(raw, self._adapter.shut_down, STALL_SECONDS):
                         fresh, skip = chunk[skip:], max(0, skip - len(chunk))
                         self._received += len(fresh)
                         yield fresh
@@ -159,7 +161,8 @@ class _Download:
             if at_home:
                 request.headers["Authorization"] = f"Bearer {self._rules.api_key}"
             try:
-                self._response = response = self._adapter.fetch(request)
+                with limited(self._adapter.shut_down, STALL_SECONDS):
+                    self._response = response = self._adapter.fetch(request)
             except _FAILURES as error:
                 raise broken_off(f"No answer from {_shown(request)}: {_words(error)}") from None
             if response.status_code not in _REDIRECTS:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends a call on ``requests`` that takes too long, however slowly its bytes trickle in."""
+"""Ends a call, or a download, on ``requests`` that takes too long, however slowly its bytes trickle in."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakSet
@@ -15,68 +16,80 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+STALL_SECONDS = 120.0
+"""How long 64 KB of a video may take: a byte now and then keeps a read timeout from being reached for days."""
+
 _TOO_LONG = "the whole answer took longer than %g s"
 
 
 class LimitedSession(requests.Session):
     """
-    A session whose whole answers have a time limit.
+    A session whose answers can be ended from another thread.
 
-    A read timeout starts anew with every byte. So the limit shuts the sockets down, which ends whatever waits
-    for them: headers and chunks included.
+    A read timeout starts anew with every byte. So a limit shuts the sockets down, which ends whatever waits for
+    them: headers and chunks included.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._watched = _WatchedAdapter()
+        self._watched = WatchedAdapter()
         for prefix in ("https://", "http://"):
             self.mount(prefix, self._watched)
 
-    @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        """
-        Give what is sent within this ``with`` so many seconds.
-
-        :raises TimeoutError: they are over.
-        """
-        over = threading.Event()
-
-        def end() -> None:
-            over.set()
-            self._watched.shut_down()
-
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except Exception as error:
-            if not over.is_set():
-                raise
-            raise TimeoutError(_TOO_LONG % seconds) from error
-        finally:
-            timer.cancel()
-        # Without a length, what was cut off looks like an answer's end.
-        if over.is_set():
-            raise TimeoutError(_TOO_LONG % seconds)
+    def shut_down(self) -> None:
+        """End whatever waits for an answer."""
+        self._watched.shut_down()
 
 
-class _WatchedAdapter(HTTPAdapter):
-    """Knows the sockets that it made."""
+@contextmanager
+def limited(shut_down: Callable[[], None], seconds: float) -> Iterator[None]:
+    """
+    Give what is sent within this ``with`` so many seconds.
+
+    :param shut_down: ends the connection.
+    :param seconds: how long it may take in all.
+    :raises TimeoutError: they are over.
+    """
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        shut_down()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if not over.is_set():
+            raise
+        raise TimeoutError(_TOO_LONG % seconds) from error
+    finally:
+        timer.cancel()
+    # Without a length, what was cut off looks like an answer's end.
+    if over.is_set():
+        raise TimeoutError(_TOO_LONG % seconds)
+
+
+class WatchedAdapter(HTTPAdapter):
+    """Knows the sockets that it made, and can end whatever waits for one of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        sockets: WeakSet[Any] = WeakSet()
+        self._made: WeakSet[Any] = WeakSet()
+        adapter = self
 
         class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
+            def _new_conn(self) -> socket.socket:
+                return adapter.make_socket(self, super()._new_conn)
 
-        class Tls(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                sockets.add(self.sock)
+                adapter._made.add(self.sock)
+
+        class Tls(Plain, HTTPSConnection):
+            pass
 
         class Pool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain
@@ -84,9 +97,13 @@ class _WatchedAdapter(HTTPAdapter):
         class PoolTls(urllib3.HTTPSConnectionPool):
             ConnectionCls = Tls
 
-        self._made = sockets
         self._pools = {"http": Pool, "https": PoolTls}
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def make_socket(self, connection: HTTPConnection, make: Callable[[], socket.socket]) -> socket.socket:
+        """Connect; a subclass may do it in another way than ``make``."""
+        del connection
+        return make()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Return the pools of a proxy."""
@@ -100,3 +117,35 @@ class _WatchedAdapter(HTTPAdapter):
             with suppress(OSError):
                 # Not the method of a TLS socket, which would take the encryption away under its reader.
                 socket.socket.shutdown(getattr(made, "socket", made), socket.SHUT_RDWR)
+
+
+def unstalled(chunks: Iterable[bytes], shut_down: Callable[[], None], seconds: float) -> Iterator[bytes]:
+    """
+    Pass chunks on; if one takes too long to fill, end the connection it comes from.
+
+    The time that whoever takes them needs for storing them doesn't count.
+
+    :param chunks: the source, which then ends or raises.
+    :param shut_down: ends the connection.
+    :param seconds: how long one chunk may take.
+    """
+    waiting_since: list[float] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(seconds / 4):
+            if waiting_since and time.monotonic() - waiting_since[0] > seconds:
+                shut_down()
+
+    threading.Thread(target=watch, daemon=True).start()
+    source = iter(chunks)
+    try:
+        while True:
+            waiting_since[:] = [time.monotonic()]
+            chunk = next(source, None)
+            waiting_since.clear()
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        over.set()

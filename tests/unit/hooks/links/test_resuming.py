@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 
 import pytest
 
@@ -29,6 +31,65 @@ from veo_provider.exceptions import (
     VeoUnsafeLinkError,
 )
 from veo_provider.hooks import links
+
+
+def trickle(already: int, headers: dict[str, str]) -> Script:
+    """Send a part at once, and then for ever a byte now and then."""
+
+    def script(handler: Handler) -> None:
+        handler.answer(200, headers, VIDEO[:already], length=len(VIDEO))
+        with contextlib.suppress(OSError):
+            for byte in VIDEO[already:]:
+                time.sleep(0.02)
+                handler.wfile.write(bytes([byte]))
+
+    return script
+
+
+@pytest.mark.parametrize("already", [0, HALF])
+def test_a_trickling_download_is_ended_and_goes_on(
+    guest: Caller, store: Server, already: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "STALL_SECONDS", 0.4)
+    store.scripts = [trickle(already, ETAG), rest]
+    assert guest.read(store.url()) == VIDEO
+    assert len(store.seen) == 2
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_trickling_download_without_an_etag_fails(
+    guest: Caller, store: Server, length: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "STALL_SECONDS", 0.4)
+    store.scripts = [trickle(HALF, {} if length else {"Content-Length": "", "Connection": "close"})]
+    with pytest.raises(VeoNetworkError):
+        guest.read(store.url())
+
+
+def test_a_link_whose_head_trickles_fails(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "STALL_SECONDS", 0.4)
+
+    def script(handler: Handler) -> None:
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n" * 50:
+                time.sleep(0.02)
+                handler.wfile.write(bytes([byte]))
+        handler.close_connection = True
+
+    store.scripts = [script]
+    with pytest.raises(VeoNetworkError, match="took longer than"):
+        guest.read(store.url())
+
+
+def test_a_slow_reader_is_not_a_slow_download(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "STALL_SECONDS", 0.2)
+    store.scripts = [whole()]
+    with guest.open(store.url()) as stream:
+        data = stream.read(1000)
+        time.sleep(0.6)
+        data += stream.read()
+    assert data == VIDEO
+    assert len(store.seen) == 1
 
 
 @pytest.mark.parametrize("reset", [False, True])
