@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3Se
             "VEO_CHAOS": str(control),
             # As delivered: the race between a short deferral and a late report must cost no video.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",

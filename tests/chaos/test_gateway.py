@@ -41,9 +41,9 @@ def test_bad_polls(world: World, full: bool) -> None:
     assert bad > len(polls) / 8
     assert verdict.faults == []
     assert verdict.billed == count
-    # A transfer asks once a try: four bad answers in a row end it, with the id in its error.
+    # A transfer gives a try up at its first bad answer: four of them end it, with the id in its error.
     assert verdict.stored + len(verdict.named) == count
-    assert len(verdict.named) <= count / 5
+    assert verdict.stored > count / 2
 
 
 def test_short_generations(world: World, full: bool) -> None:

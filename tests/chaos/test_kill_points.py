@@ -3,51 +3,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from tests.chaos import crash
-from tests.chaos.judge import Evidence, judge
-from tests.chaos.world import Job, World
+from tests.chaos.judge import Evidence, Owner, judge
+from tests.chaos.world import World
 
 LIMIT = 420
+ROUNDS = 3
 # What the gateway has billed where nobody can know it.
 BILLED = {"after the intent": 0, "half sent": 0, "sent, unanswered": 1, "answered, id unwritten": 1}
 
 
 @dataclass
 class Killed:
-    """What is left of a run in which each video's task died at another point."""
+    """What is left of runs in which each video's task died at another point."""
 
-    job: Job
-    evidence: Evidence
-    met: set[str]
     without_ledger: Evidence
     """Of a run of one video whose ledger forgets."""
+    rounds: list[Evidence] = field(default_factory=list)
+    met: dict[str, tuple[Owner, Evidence]] = field(default_factory=dict)
+
+
+def kill_at(points: list[str], world: World, killed: Killed) -> None:
+    """Run one video for each point."""
+    directives = ["sim:size_mb=30" if point == "inside the upload" else "" for point in points]
+    job = world.begin("kill", directives, {index: (point, "task") for index, point in enumerate(points)})
+    world.watch([job], seconds=LIMIT)
+    crash.disarm(world.control)
+    evidence = world.evidence([job])
+    killed.rounds.append(evidence)
+    fired = {name.partition("@")[0] for name in crash.fired(world.control) if job.run.run_id in name}
+    killed.met |= {point: (job.owners[index], evidence) for index, point in enumerate(points) if point in fired}
 
 
 @pytest.fixture(scope="module")
 def killed(world: World) -> Killed:
-    points = list(crash.POINTS)
-    directives = ["sim:size_mb=30" if point == "inside the upload" else "" for point in points]
-    job = world.begin("kill", directives, {index: (point, "task") for index, point in enumerate(points)})
     control = world.begin("control", [""], {0: ("before the deferral", "task")}, dag_id="chaos_without_ledger")
-    world.watch([job, control], seconds=LIMIT)
-    met = {name.partition("@")[0] for name in crash.fired(world.control) if job.run.run_id in name}
-    crash.disarm(world.control)
-    return Killed(job, world.evidence([job]), met, world.evidence([control]))
+    world.watch([control], seconds=LIMIT)
+    killed = Killed(world.evidence([control]))
+    for _ in range(ROUNDS):
+        # On a busy machine Airflow fails a try by itself now and then, whose retry may not pass a point.
+        if missing := [point for point in crash.POINTS if point not in killed.met]:
+            kill_at(missing, world, killed)
+    return killed
 
 
-def test_nothing_was_paid_for_by_nobody(killed: Killed) -> None:
-    assert judge(killed.evidence).faults == []
+def test_nothing_is_lost_or_paid_twice(killed: Killed) -> None:
+    assert [fault for evidence in killed.rounds for fault in judge(evidence).faults] == []
 
 
 @pytest.mark.parametrize("point", crash.POINTS)
 def test_killed(point: str, world: World, killed: Killed) -> None:
-    owner = killed.job.owners[list(crash.POINTS).index(point)]
-    verdict = world.judge(f"task killed: {point}", int(point in killed.met), killed.evidence.of(owner))
     assert point in killed.met, "nobody came by"
+    owner, evidence = killed.met[point]
+    verdict = world.judge(f"task killed: {point}", 1, evidence.of(owner))
     assert verdict.faults == []
     if point in BILLED:
         assert verdict.unknown == [owner]

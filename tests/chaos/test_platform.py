@@ -15,8 +15,8 @@ PARTS: dict[str, Callable[[World], object]] = {
     "PostgreSQL": lambda world: world.crash_postgres(),
     "DAG processor": lambda world: world.airflow.replace("dag-processor"),
 }
-WHEN = (12, 35)
-"""Seconds: while the first submit, and while others come back, are stored, or still submit."""
+WHEN = (6, 12, 24, 36)
+"""Seconds: while some submit, and while others wait, come back, or are stored."""
 
 
 @pytest.mark.full
