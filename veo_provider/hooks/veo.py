@@ -31,6 +31,7 @@ from veo_provider.hooks.connection import VeoConnection, from_airflow
 from veo_provider.hooks.http_async import AsyncHttp
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.links import LinkRules, open_link
+from veo_provider.hooks.patience import patiently
 from veo_provider.raising import error_for, unknown_submit
 
 if TYPE_CHECKING:
@@ -129,13 +130,13 @@ class VeoHook(BaseHook):
 
     def get_finished(self, generation_id: str) -> Generation:
         """
-        Ask for a generation that has at least one video.
+        Ask for a generation that has at least one video; again for a minute, if asking fails.
 
         :param generation_id: the gateway's id.
         :raises VeoNotReadyError: it has none yet.
         :raises VeoError: it never will, or the gateway couldn't be asked.
         """
-        generation = self.get_generation(generation_id)
+        generation = patiently(lambda: self.get_generation(generation_id), self.log)
         if generation.problem is not None:
             raise error_for(generation.problem, generation_id)
         if not generation.videos:
@@ -150,8 +151,8 @@ class VeoHook(BaseHook):
         """
         Open one video of a finished generation as a binary stream, in memory that doesn't grow with it.
 
-        A link that has died is asked for again, once. Reading to the end without an exception means that the
-        video is whole.
+        What fails to open is tried again for a minute, and a link that has died is asked for once more. Reading
+        to the end without an exception means that the video is whole.
 
         :param generation_id: the gateway's id.
         :param index: which of its videos, from 0.
@@ -205,8 +206,10 @@ class VeoHook(BaseHook):
         error = partial(error_for, generation_id=generation_id)
         if video.inline is not None:
             call = poll_call(generation_id)
-            return self._http.open_inline(call, video.inline, video.content_type, max_bytes, error)
-        return open_link(self._url(video), LinkRules.of(self.connection), max_bytes=max_bytes, error=error)
+            inline, kind = video.inline, video.content_type
+            return patiently(lambda: self._http.open_inline(call, inline, kind, max_bytes, error), self.log)
+        url, rules = self._url(video), LinkRules.of(self.connection)
+        return patiently(lambda: open_link(url, rules, max_bytes=max_bytes, error=error), self.log)
 
     def _url(self, video: Video) -> str:
         # Only a path belongs to the gateway; what is wrong with a whole URL is for the link rules to say.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from typing import Any
 
 import av
 import pytest
@@ -16,10 +17,13 @@ from veo_provider.exceptions import (
     VeoContentPolicyError,
     VeoError,
     VeoNotReadyError,
+    VeoRateLimitedError,
     VeoResultGoneError,
+    VeoServerError,
     VeoUnsafeLinkError,
     VeoValidationError,
 )
+from veo_provider.hooks import patience
 from veo_provider.hooks.veo import VeoHook
 from veo_provider.simulator import Simulator
 
@@ -96,6 +100,49 @@ def test_a_link_that_died_is_asked_for_again(hook: VeoHook, gateway: Simulator) 
     assert read(hook, generation_id)
 
 
+BAD_ANSWERS: list[dict[str, Any]] = [
+    {"kind": "status", "status": 502},
+    {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
+    {"kind": "html"},
+    {"kind": "reset"},
+    {"kind": "truncate"},
+]
+
+
+@pytest.mark.parametrize("prompt", ["A cat", "A cat sim:inline"])
+def test_bad_answers_are_asked_again(
+    prompt: str, hook: VeoHook, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.0)
+    generation_id = finished(hook, prompt)
+    gateway.inject([{"on": "poll", **fault} for fault in BAD_ANSWERS])
+    gateway.inject({"on": "download", "kind": "status", "status": 503, "times": 2})
+    assert read(hook, generation_id)
+
+
+def test_patience_has_an_end(hook: VeoHook, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.5)
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.1)
+    generation_id = finished(hook, "A cat")
+    gateway.inject({"on": "poll", "kind": "status", "status": 502, "times": 99})
+    with pytest.raises(VeoServerError, match=generation_id):
+        hook.open_video(generation_id)
+    gateway.clear_faults()
+    gateway.inject({"on": "poll", "kind": "status", "status": 429, "headers": {"Retry-After": "3600"}})
+    with pytest.raises(VeoRateLimitedError):
+        hook.open_video(generation_id)
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 401}, {"kind": "status", "status": 403}])
+def test_what_will_not_pass_is_asked_once(fault: dict[str, Any], hook: VeoHook, gateway: Simulator) -> None:
+    generation_id = finished(hook, "A cat")
+    polls = gateway.ledger()["totals"]["polls"]
+    gateway.inject({"on": "poll", "times": 9, **fault})
+    with pytest.raises(VeoError):
+        hook.open_video(generation_id)
+    assert gateway.ledger()["totals"]["polls"] == polls + 1
+
+
 def test_a_link_that_stays_dead_is_gone_and_says_what_to_do(hook: VeoHook, gateway: Simulator) -> None:
     generation_id = finished(hook, "A cat")
     gateway.inject({"on": "download", "kind": "status", "status": 404, "times": 9})
@@ -158,5 +205,4 @@ def test_a_problem_in_the_second_answer_is_an_error(hook: VeoHook, gateway: Simu
     with pytest.raises(VeoError, match=generation_id):
         hook.open_video(generation_id)
     gateway.inject({"on": "poll", "kind": "reset", "times": 1, "skip": 1})
-    with pytest.raises(VeoError, match=generation_id):
-        hook.open_video(generation_id)
+    assert read(hook, generation_id)
