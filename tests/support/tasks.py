@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -35,6 +36,7 @@ class Task:
     try_number: int = 1
     max_tries: int = 0
     task_state_store: Any = None
+    run_started: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -46,12 +48,16 @@ class Task:
 
     @property
     def context(self) -> Any:
-        context = {"ti": self, "task_instance": self}
+        context = {"ti": self, "task_instance": self, "dag_run": SimpleNamespace(start_date=self.run_started)}
         return context if self.task_state_store is None else {**context, "task_state_store": self.task_state_store}
 
     def retried(self) -> Task:
         """The same task in Airflow's next try, which finds no XComs."""
         return replace(self, try_number=self.try_number + 1, xcoms={})
+
+    def executed_again(self) -> Task:
+        """The same try once more, as after Airflow's stale executor event."""
+        return replace(self, xcoms={})
 
     def cleared(self, retries: int = 2) -> Task:
         """The same task after a person has cleared it; ``retries`` as the DAG says."""

@@ -25,7 +25,9 @@ class Action(StrEnum):
     REFUSE_UNKNOWN = "refuse, unknown"
     """An earlier submit may have been billed, and nobody has said that a second bill is fine."""
     REFUSE_FOREIGN = "refuse, foreign"
-    """The record isn't of an earlier try of this task."""
+    """The record is of another run of the same name, which has been deleted."""
+    STAND_BACK = "stand back"
+    """Another process of this try may be sending just now."""
     REFUSE_ELSEWHERE = "refuse, elsewhere"
     """The generation is at another gateway than the connection leads to."""
 
@@ -43,6 +45,7 @@ class Try:
     :param resubmits: the author accepts a second bill after an unknown submit.
     :param keeps: a clear buys nothing while there is a generation that is alive or finished.
     :param dead_after: seconds after which, for a clear, a generation without an end counts as dead.
+    :param run_started_at: epoch seconds of the DAG run's start, where records outlive their runs.
     """
 
     try_number: int
@@ -53,6 +56,7 @@ class Try:
     resubmits: bool = False
     keeps: bool = False
     dead_after: float = 7200.0
+    run_started_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,24 @@ def decide(record: Record | None, current: Try, seen: Seen | None = None) -> Dec
     A retry never buys what is already paid for, even if the request has changed since: prompts hold dates and
     try numbers. Only a clear asks for something new.
 
+    The record may also be of this very try: Airflow sometimes fails a try while its process is still queued to come
+    back, and then executes it again under the same number. That is a retry like any other, except that the other
+    process may be at it just now.
+
     :param record: what the ledger holds; ``None``: this task has never sent anything.
     :param current: this try.
     :param seen: what the gateway says of the recorded generation, once :attr:`Action.ASK` was answered.
     """
     if record is None:
         return Decision(Action.SUBMIT, "nothing was submitted before")
-    if record.try_number >= current.try_number:
-        return Decision(Action.REFUSE_FOREIGN, f"the record is of try {record.try_number}, not of one before this")
+    earlier = record.try_number < current.try_number
+    if not earlier and record.sent_at < (current.run_started_at or 0):
+        return Decision(Action.REFUSE_FOREIGN, f"it is of {_when(record.sent_at)}, before this run began")
     if record.phase is Phase.REFUSED:
         return Decision(Action.SUBMIT, f"the gateway refused the submit of try {record.try_number}")
     if record.phase is Phase.SUBMITTING:
+        if not earlier:
+            return Decision(Action.STAND_BACK, f"another process of try {record.try_number} may be sending just now")
         return _after_unknown(record, current)
     cleared = current.max_tries > record.max_tries
     changed = current.digest not in (None, record.digest)

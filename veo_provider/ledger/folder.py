@@ -33,6 +33,7 @@ class FolderLedger:
     """
 
     crash_safe = True
+    outlives_runs = True
 
     def __init__(self, root: str, task: tuple[str, ...]) -> None:
         self._folder = ObjectStoragePath("/".join([root.rstrip("/"), *(quote(part, safe="") for part in task)]))
@@ -42,8 +43,8 @@ class FolderLedger:
         numbers = self._numbers()
         return self._read(max(numbers)) if numbers else None
 
-    def claim(self, record: Record) -> bool:
-        """Create the record's file, which must not be there yet."""
+    def claim(self, record: Record, after: Record | None) -> bool:  # noqa: ARG002
+        """Create the record's file, which must not be there yet: its number is the next after the one decided on."""
         path = self._path(record.number)
         if not _create(path, _encode(record)):
             return False

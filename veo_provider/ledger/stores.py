@@ -23,17 +23,21 @@ class Ledger(Protocol):
     Keeps the record of one task's latest submit. Whatever a store raises passes through.
 
     :param crash_safe: whether a later try can read what an earlier one wrote.
+    :param outlives_runs: whether records stay when their DAG run is deleted.
     """
 
     crash_safe: bool
+    outlives_runs: bool
 
     def read(self) -> Record | None:
         """Return the record; ``None`` if this task has never written one."""
 
-    def claim(self, record: Record) -> bool:
+    def claim(self, record: Record, after: Record | None) -> bool:
         """
         Write an intent to send.
 
+        :param record: the intent.
+        :param after: the record on which it was decided; if there is another one by now, somebody else is at it.
         :returns: whether it stands: only whoever holds the intent may send.
         """
 
@@ -49,6 +53,7 @@ class TaskStateLedger:
     """
 
     crash_safe = True
+    outlives_runs = False
     where = f"the task state {TASK_STATE_KEY!r} of this task instance"
 
     def __init__(self, store: Any) -> None:
@@ -59,16 +64,17 @@ class TaskStateLedger:
         values = self._store.get(TASK_STATE_KEY)
         return None if values is None else Record.read(values, self.where)
 
-    def claim(self, record: Record) -> bool:
+    def claim(self, record: Record, after: Record | None) -> bool:
         """
-        Write an intent and read it back.
+        Write an intent and read it back, unless another process was faster.
 
-        The store takes whatever comes, and knows nothing of a task instance that was replaced: a process that
-        outlives its try finds nothing, or the intent of its successor. The moment between the two stays open.
+        The store takes whatever comes from the task instance that is valid now, and of one try there may be two
+        processes. The moment between looking and writing stays open, some milliseconds.
         """
+        if _nonce(self.read()) != _nonce(after):
+            return False
         self.write(record)
-        there = self.read()
-        return there is not None and there.nonce == record.nonce
+        return _nonce(self.read()) == record.nonce
 
     def write(self, record: Record) -> None:
         """Write the record; Airflow would drop it after 30 days otherwise."""
@@ -81,16 +87,21 @@ class NoLedger:
     """Nothing is kept, so every try submits anew."""
 
     crash_safe = False
+    outlives_runs = False
 
     def read(self) -> None:
         """Know nothing."""
 
-    def claim(self, record: Record) -> bool:  # noqa: ARG002
+    def claim(self, record: Record, after: Record | None) -> bool:  # noqa: ARG002
         """Let everybody send."""
         return True
 
     def write(self, record: Record) -> None:
         """Forget it."""
+
+
+def _nonce(record: Record | None) -> str | None:
+    return None if record is None else record.nonce
 
 
 def ledger_for(context: Context) -> Ledger:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from veo_provider.ledger.stores import Ledger
 
-WRITE_PAUSES = (0.5, 2.0)
-"""Seconds before a record that couldn't be written is written again."""
+WRITE_PAUSES = (0.5, 2.0, 5.0, 10.0, 20.0, 20.0)
+"""Seconds before a record that couldn't be written is written again: an API server may be restarting."""
 
 
 class Book:
@@ -31,12 +31,20 @@ class Book:
     :param ledger: the ledger.
     :param log: the task's logger.
     :param reuse: where an equal request of any task is looked up before it is bought again.
+    :param run_started_at: epoch seconds; what was sent before isn't this run's. ``None``: the ledger knows that itself.
     """
 
-    def __init__(self, ledger: Ledger, log: logging.Logger | Any, reuse: ReuseIndex | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        log: logging.Logger | Any,
+        reuse: ReuseIndex | None = None,
+        run_started_at: float | None = None,
+    ) -> None:
         self._ledger = ledger
         self._log = log
         self._reuse = reuse
+        self.run_started_at = run_started_at
 
     def read(self) -> Record | None:
         """Return the record."""
@@ -56,10 +64,10 @@ class Book:
                 f"What reuse=True may hand back can't be looked up, so nothing was sent: {_named(error)}"
             ) from error
 
-    def claim(self, intent: Record) -> None:
-        """Write an intent; only if this returns may anything be sent."""
+    def claim(self, intent: Record, after: Record | None) -> None:
+        """Write an intent; only if this returns, and nobody has written since ``after``, may anything be sent."""
         try:
-            stands = self._ledger.claim(intent)
+            stands = self._ledger.claim(intent, after)
         except BaseException as error:
             # Airflow's execution_timeout too: nothing was sent, and nobody should have to look it up.
             self._take_back(intent)
@@ -100,7 +108,7 @@ class Book:
             intent = replace(record, phase=Phase.SUBMITTING, generation_id=None)
             if there is not None:
                 intent = replace(intent, number=there.number + 1, earlier=there.followed())
-            self._ledger.claim(intent)
+            self._ledger.claim(intent, there)
             self._ledger.write(replace(intent, phase=Phase.SUBMITTED, generation_id=record.generation_id))
         except Exception as error:  # noqa: BLE001 - as in note()
             self._log.warning("Generation %s couldn't be recorded: %s", record.generation_id, _named(error))
@@ -146,7 +154,8 @@ def open_book(context: Context, log: logging.Logger | Any, *, reuse: bool) -> Bo
             "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this task "
             "submits, and pays, again"
         )
-    return Book(ledger, log, index)
+    started = getattr(context.get("dag_run"), "start_date", None) if ledger.outlives_runs else None
+    return Book(ledger, log, index, None if started is None else started.timestamp())
 
 
 def mark_done(context: Context, generation_id: str, log: logging.Logger | Any, *, reuse: bool) -> None:

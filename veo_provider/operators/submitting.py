@@ -58,7 +58,7 @@ class Submitter:
 
     :param hook: sends it.
     :param book: remembers it.
-    :param current: this try; its digest and base URL are filled in here.
+    :param current: this try; what the hook, the book and the request know of it is filled in here.
     :param give_up_at: epoch seconds after which a refused request isn't sent again.
     :param log: the task's logger.
     """
@@ -66,7 +66,7 @@ class Submitter:
     def __init__(self, hook: VeoHook, book: Book, current: Try, give_up_at: float, log: logging.Logger | Any) -> None:
         self._hook = hook
         self._book = book
-        self._current = replace(current, base_url=hook.connection.base_url)
+        self._current = replace(current, base_url=hook.connection.base_url, run_started_at=book.run_started_at)
         self._give_up_at = give_up_at
         self._log = log
         self.sending = False
@@ -131,6 +131,11 @@ class Submitter:
             said = record.message or "The try that sent it ended before the answer came"
             lost = Problem(Reason.NETWORK, said, accepted=record.accepted, request_id=record.request_id)
             raise unknown_submit(lost, record.model, record.base_url, record.sent_at)
+        if action is Action.STAND_BACK:
+            raise VeoTransientError(
+                f"{record.where} says that {decision.why}, so nothing was sent from here. The next try sees what "
+                "became of it"
+            )
         if action is Action.REFUSE_FOREIGN:
             raise VeoLedgerError(
                 f"{record.where} has a record of this DAG, run and task, but {decision.why}: nothing was sent. It may "
@@ -163,7 +168,7 @@ class Submitter:
         sends = 0
         while True:
             intent = self._intent(record, request)
-            self._book.claim(intent)
+            self._book.claim(intent, record)
             sends += 1
             try:
                 self.sending = True

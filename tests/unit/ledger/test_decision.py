@@ -29,6 +29,7 @@ RECORD = Record(
     generation_id="g",
 )
 RETRY = Try(try_number=2, max_tries=2, digest="d", base_url="https://gw", now=NOW, dead_after=3600)
+SAME = replace(RETRY, try_number=1)
 CLEAR = replace(RETRY, try_number=3, max_tries=5)
 
 SUBMITTING = replace(RECORD, phase=Phase.SUBMITTING, generation_id=None)
@@ -54,6 +55,10 @@ def changed(current: Try) -> Try:
     return replace(current, digest="another")
 
 
+def another(current: Try) -> Try:
+    return replace(current, run_started_at=NOW - 59)
+
+
 @dataclass(frozen=True)
 class Row:
     name: str
@@ -75,17 +80,30 @@ ROWS = [
     Row(
         "unknown, resubmit, same try",
         SUBMITTING,
-        replace(RETRY, resubmits=True, try_number=1),
+        replace(SAME, resubmits=True),
         None,
-        Action.REFUSE_FOREIGN,
+        Action.STAND_BACK,
     ),
     Row("refused, retried", REFUSED, RETRY, None, Action.SUBMIT),
     Row("refused, cleared", REFUSED, CLEAR, None, Action.SUBMIT),
-    # A record that isn't of an earlier try.
-    Row("another's record", RECORD, replace(RETRY, try_number=1), None, Action.REFUSE_FOREIGN),
-    Row("a later one's record", replace(RECORD, try_number=7), RETRY, None, Action.REFUSE_FOREIGN),
-    Row("another's record, done", DONE, replace(RETRY, try_number=1, max_tries=9), None, Action.REFUSE_FOREIGN),
-    Row("another's record, refused", REFUSED, replace(RETRY, try_number=1), None, Action.REFUSE_FOREIGN),
+    # A record of the same try, which Airflow executes a second time, or of a later one.
+    Row("same try", RECORD, SAME, None, Action.ASK),
+    Row("same try, alive", RECORD, SAME, ALIVE, Action.TAKE_UP),
+    Row("same try, finished", RECORD, SAME, FINISHED, Action.TAKE_UP),
+    Row("same try, failed", RECORD, SAME, FAILED, Action.SUBMIT),
+    Row("same try, unknown", SUBMITTING, SAME, None, Action.STAND_BACK),
+    Row("same try, refused", REFUSED, SAME, None, Action.SUBMIT),
+    Row("same try, done", DONE, SAME, None, Action.HAND_BACK),
+    Row("a later try's record", replace(RECORD, try_number=7), RETRY, ALIVE, Action.TAKE_UP),
+    Row("a later try's record, unknown", replace(SUBMITTING, try_number=7), RETRY, None, Action.STAND_BACK),
+    # A record from before the run began, so of another run of the same name.
+    *(
+        Row(f"another's record, {record.phase}", record, another(SAME), None, Action.REFUSE_FOREIGN)
+        for record in (RECORD, SUBMITTING, REFUSED, DONE)
+    ),
+    Row("another's record, of a later try", replace(RECORD, try_number=7), another(RETRY), None, Action.REFUSE_FOREIGN),
+    Row("same try, the run began before", RECORD, replace(SAME, run_started_at=NOW - 61), None, Action.ASK),
+    Row("cleared, so the run began anew", DONE, another(CLEAR), None, Action.SUBMIT, warns=True),
     # Submitted, and retried by Airflow.
     Row("retried", RECORD, RETRY, None, Action.ASK),
     Row("retried, alive", RECORD, RETRY, ALIVE, Action.TAKE_UP),

@@ -66,30 +66,30 @@ def stored(record: Record | None) -> Record | None:
 
 def test_a_record_is_found_again(ledger: Ledger) -> None:
     assert ledger.read() is None
-    assert ledger.claim(INTENT)
+    assert ledger.claim(INTENT, None)
     assert stored(ledger.read()) == INTENT
     submitted = replace(INTENT, phase=Phase.SUBMITTED, generation_id="g")
     ledger.write(submitted)
     assert stored(ledger.read()) == submitted
     second = replace(INTENT, nonce="m", number=2, try_number=2, earlier=("g",))
-    assert ledger.claim(second)
+    assert ledger.claim(second, submitted)
     assert stored(ledger.read()) == second
     assert (ledger.read() or INTENT).where
 
 
 def test_a_folder_keeps_its_intents_apart(tmp_path: Path) -> None:
     first = FolderLedger(f"file://{tmp_path}", TASK)
-    assert first.claim(INTENT)
+    assert first.claim(INTENT, None)
     # Another process that had read nothing either.
-    assert not FolderLedger(f"file://{tmp_path}", TASK).claim(replace(INTENT, nonce="other"))
+    assert not FolderLedger(f"file://{tmp_path}", TASK).claim(replace(INTENT, nonce="other"), None)
     assert stored(first.read()) == INTENT
     assert FolderLedger(f"file://{tmp_path}", (*TASK[:3], "0")).read() is None
 
 
 def test_a_late_process_does_not_fill_a_gap(tmp_path: Path) -> None:
     ledger = FolderLedger(f"file://{tmp_path}", TASK)
-    assert ledger.claim(replace(INTENT, number=2))
-    assert not ledger.claim(replace(INTENT, nonce="late"))
+    assert ledger.claim(replace(INTENT, number=2), INTENT)
+    assert not ledger.claim(replace(INTENT, nonce="late"), None)
 
 
 def test_of_many_processes_one_may_send(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_of_many_processes_one_may_send(tmp_path: Path) -> None:
     def race(nonce: str) -> None:
         ledger = FolderLedger(f"file://{tmp_path}", TASK)
         barrier.wait()
-        if ledger.claim(replace(INTENT, nonce=nonce)):
+        if ledger.claim(replace(INTENT, nonce=nonce), None):
             won.append(nonce)
 
     threads = [threading.Thread(target=race, args=(str(n),)) for n in range(8)]
@@ -112,7 +112,7 @@ def test_of_many_processes_one_may_send(tmp_path: Path) -> None:
 
 def test_a_torn_record_is_no_missing_one(tmp_path: Path) -> None:
     ledger = FolderLedger(f"file://{tmp_path}", TASK)
-    ledger.claim(INTENT)
+    ledger.claim(INTENT, None)
     [path] = tmp_path.rglob("*.json")
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"000001\.json holds no record"):
@@ -121,7 +121,7 @@ def test_a_torn_record_is_no_missing_one(tmp_path: Path) -> None:
 
 def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path) -> None:
     ledger = FolderLedger(f"file://{tmp_path}", TASK)
-    ledger.claim(INTENT)
+    ledger.claim(INTENT, None)
     [path] = tmp_path.rglob("*.json")
     for name in ("notes.txt", "x.json", "000009.json.abc.part"):
         path.with_name(name).write_text("?")
@@ -144,7 +144,16 @@ class Overtaken(TaskState):
 
 @pytest.mark.parametrize("store", [Replaced, Overtaken])
 def test_an_intent_that_is_not_there_does_not_stand(store: type[TaskState]) -> None:
-    assert not TaskStateLedger(store()).claim(INTENT)
+    assert not TaskStateLedger(store()).claim(INTENT, None)
+
+
+def test_an_intent_on_top_of_anothers_does_not_stand() -> None:
+    ledger = TaskStateLedger(TaskState())
+    assert ledger.claim(INTENT, None)
+    assert not ledger.claim(replace(INTENT, nonce="late"), None)
+    assert not ledger.claim(replace(INTENT, nonce="late"), replace(INTENT, nonce="before"))
+    assert stored(ledger.read()) == INTENT
+    assert ledger.claim(replace(INTENT, nonce="next"), INTENT)
 
 
 def test_the_state_never_expires() -> None:
@@ -159,7 +168,7 @@ def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", f"file://{tmp_path}/")
     monkeypatch.setenv("AIRFLOW__VEO__DEPLOYMENT", "blue")
     ledger = ledger_for(Task(task_state_store=TaskState(), map_index=3).context)
-    assert ledger.claim(INTENT)
+    assert ledger.claim(INTENT, None)
     assert (tmp_path / "blue" / "dag" / "run" / "generate" / "3" / "000001.json").exists()
     monkeypatch.delenv("AIRFLOW__VEO__DEPLOYMENT")
     assert stores.folder_from_config() == f"file://{tmp_path}/default"
@@ -167,7 +176,7 @@ def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_ledger_forgets() -> None:
     ledger = NoLedger()
-    assert ledger.claim(INTENT)
+    assert ledger.claim(INTENT, None)
     ledger.write(RECORD)
     assert not ledger.crash_safe
 

@@ -186,10 +186,11 @@ def test_retries_never_pay_twice(tape: list[int]) -> None:
     result: BaseException | str = ""
     for number in range(8):
         result = _try(world, ti, number)
-        # Airflow may retry what has ended well, and never what has failed for good.
+        # Airflow may retry what has ended well, and never what has failed for good. Now and then it executes the
+        # same try again.
         if isinstance(result, VeoPermanentError):
             break
-        ti = ti.retried()
+        ti = ti.executed_again() if world.next() < 25 else ti.retried()
     event(f"paid {len(world.billed)}, ended with {type(result).__name__}")
     assert world.wrong == []
     if isinstance(result, str):
@@ -231,7 +232,7 @@ def test_clears_pay_only_for_what_they_ask(tape: list[int]) -> None:
         elif isinstance(result, VeoPermanentError):
             break
         else:
-            ti = ti.retried()
+            ti = ti.executed_again() if world.next() < 25 else ti.retried()
     assert world.wrong == []
 
 
@@ -243,5 +244,6 @@ def test_clears_that_keep_pay_once(tape: list[int]) -> None:
     ti = Task(task_state_store=Store(world), max_tries=2)
     for number in range(8):
         _try(world, ti, number, on_clear="keep")
-        ti = ti.cleared() if world.next() < 40 else ti.retried()
+        fate = world.next()
+        ti = ti.cleared() if fate < 40 else ti.executed_again() if fate < 55 else ti.retried()
     assert world.wrong == []
