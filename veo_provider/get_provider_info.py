@@ -123,6 +123,11 @@ def get_provider_info() -> dict[str, Any]:
                         'a number, {"audio": ..., "no_audio": ...}, or {"720p": ..., "1080p": ...} of these.',
                         "object",
                     ),
+                    "max_concurrent_polls": _field(
+                        "Polls at a time",
+                        "How many polls a triggerer has on their way at a time. Default 64.",
+                        "number",
+                    ),
                 },
             }
         ],

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
-from veo_provider.api.answer_scanner import AnswerScanner, AnswerTooLarge
+from veo_provider.api.answer_scanner import MAX_DEPTH, AnswerScanner, AnswerTooLarge
 from veo_provider.api.calls import Answer, Kind
 
 MAX_DOCUMENT = 1024 * 1024
@@ -13,6 +14,9 @@ MAX_DOCUMENT = 1024 * 1024
 
 MAX_GENERATION = 128 * 1024
 """The same for a poll, which knows a few thousand. A triggerer parses it while all its other triggers wait."""
+
+SMALL = 16 * 1024
+"""Bytes up to which an answer is first looked at as a whole."""
 
 MAX_SECONDS = 120.0
 """Seconds that a whole answer may take. A byte now and then keeps every other time limit from being reached."""
@@ -32,17 +36,44 @@ class AnswerReader:
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._scanner = AnswerScanner(max_document=MAX_GENERATION if kind is Kind.POLL else MAX_DOCUMENT)
         self._too_large = False
+        self._small: bytearray | None = bytearray()
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next chunk; ``False`` says that no more is wanted."""
+        if self._small is None:
+            return self._scan(chunk)
+        self._small += chunk
+        if len(self._small) <= SMALL:
+            return True
+        seen, self._small = bytes(self._small), None
+        return self._scan(seen)
+
+    def answer(self, now: float) -> Answer:
+        """Return what was read. ``now``: epoch seconds."""
+        if self._small is not None:
+            seen = bytes(self._small)
+            if _is_plain(seen):
+                return Answer(self._status, self._headers, seen, now)
+            self._scan(seen)
+        # An answer without a length that breaks off looks like any other; half an id would look like an id.
+        truncated = self._too_large or not self._scanner.complete
+        return Answer(self._status, self._headers, self._scanner.document(), now, truncated)
+
+    def _scan(self, chunk: bytes) -> bool:
         try:
             self._scanner.feed(chunk)
         except AnswerTooLarge:
             self._too_large = True
         return not self._too_large
 
-    def answer(self, now: float) -> Answer:
-        """Return what was read. ``now``: epoch seconds."""
-        # An answer without a length that breaks off looks like any other; half an id would look like an id.
-        truncated = self._too_large or not self._scanner.complete
-        return Answer(self._status, self._headers, self._scanner.document(), now, truncated)
+
+def _is_plain(seen: bytes) -> bool:
+    """Tell whether a small answer is one whole document without a payload: most are, and scanning costs more."""
+    # A backslash could hide the scheme of a data URI.
+    if b"data:" in seen or b"\\" in seen or seen.count(b"[") + seen.count(b"{") > MAX_DEPTH:
+        return False
+    try:
+        json.loads(seen)
+    except ValueError:
+        return False
+    return True

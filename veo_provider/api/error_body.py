@@ -38,7 +38,10 @@ class ErrorBody:
 
 def printable(text: str, limit: int = MAX_TEXT) -> str:
     """Shorten a text from outside, and take out what could forge a log line."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
+    clean = text[: limit * 4]
+    if not clean.isprintable():
+        clean = "".join(c if c.isprintable() else " " for c in clean)
+    clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
 
 

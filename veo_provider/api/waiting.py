@@ -9,8 +9,10 @@ from typing import Protocol, TypeAlias
 
 from veo_provider.api.failures import missing_samples
 from veo_provider.api.generation import Generation, Phase
+from veo_provider.api.pace import Pace
 from veo_provider.api.problem import Problem, Reason
 
+DEFAULT_INTERVAL = 5.0
 FIRST_POLL_DELAY = 10.0
 """Seconds from a submit to its first poll: no generation is faster (contract, section 6)."""
 
@@ -24,8 +26,11 @@ MAX_PAUSE = 60.0
 MAX_RETRY_AFTER = 300.0
 """Seconds that a ``Retry-After`` is followed at most: one hour, said once, would be the whole wait."""
 
+EARLY_PAUSE = 30.0
+"""Seconds between two polls before a model's usual time: a generation may fail, or be refused, sooner."""
+
 MIN_PAUSE = 0.05
-LATE_START_SPREAD = 2.0
+LATE_START_SPREAD = 5.0
 MAX_HISTORY = 12
 
 
@@ -39,6 +44,7 @@ class WaitPlan:
     :param poll_interval: seconds between two polls.
     :param first_poll_at: no poll before this.
     :param submitted_at: when it was submitted, if that was us.
+    :param model: by which model, if its usual time may say when to ask.
     """
 
     generation_id: str
@@ -46,6 +52,7 @@ class WaitPlan:
     poll_interval: float
     first_poll_at: float
     submitted_at: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,9 @@ def judge(generation_id: str, seen: Seen) -> Outcome | None:
     return Outcome(generation_id, None, message, seen.status, videos=count, filtered=seen.filtered_count)
 
 
-def waiting(plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], float], tell: Tell) -> Waiting:
+def waiting(
+    plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], float], tell: Tell, pace: Pace | None = None
+) -> Waiting:
     """
     Wait for a generation as a flow of steps, without a socket or a clock of its own.
 
@@ -148,8 +157,9 @@ def waiting(plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], flo
     :param clock: epoch seconds.
     :param jitter: a number from 0 to 1, to spread polls.
     :param tell: takes what belongs into the log.
+    :param pace: knows when a generation may be expected to end, and learns from this one.
     """
-    record = _Record(plan)
+    record = _Record(plan, pace or Pace())
     early = min(plan.first_poll_at, plan.deadline) - clock()
     # Whoever starts late (a triggerer that was restarted) polls soon, but not all in the same moment.
     yield Sleep(early if early > 0 else jitter() * min(LATE_START_SPREAD, plan.poll_interval))
@@ -160,9 +170,11 @@ def waiting(plan: WaitPlan, clock: Callable[[], float], jitter: Callable[[], flo
         record.note(seen, now, tell)
         outcome = judge(plan.generation_id, seen) or record.given_up(seen, now)
         if outcome is not None:
+            if outcome.reason is None and early > 0:
+                record.learn(now)
             yield record.complete(outcome)
             return
-        pause = record.pause(seen, jitter())
+        pause = record.pause(seen, now, jitter())
         yield Sleep(max(MIN_PAUSE, min(pause, plan.deadline - now)))
 
 
@@ -171,6 +183,7 @@ class _Record:
     """What one wait has seen so far."""
 
     plan: WaitPlan
+    pace: Pace
     status: str = ""
     history: list[tuple[str, float]] = field(default_factory=list)
     polls: int = 0
@@ -223,12 +236,22 @@ class _Record:
             "go on at the gateway: a retry or a clear of the task takes it up again",
         )
 
-    def pause(self, seen: Seen, jitter: float) -> float:
+    def pause(self, seen: Seen, now: float, jitter: float) -> float:
         interval = self.plan.poll_interval
         if self.errors:
             interval = min(max(MAX_PAUSE, interval), interval * 2 ** min(self.errors, 10))
+        elif not self.late_urls:
+            interval = max(interval, min(self._usual_end() - now, EARLY_PAUSE))
         asked = (seen.retry_after or 0.0) if isinstance(seen, Problem) else 0.0
-        return max(interval * (0.9 + 0.2 * jitter), min(asked, MAX_RETRY_AFTER))
+        return max(interval * (0.9 + 0.1 * jitter), min(asked, MAX_RETRY_AFTER))
+
+    def learn(self, now: float) -> None:
+        if self.plan.model and self.plan.submitted_at is not None:
+            self.pace.note(self.plan.model, now - self.plan.submitted_at)
+
+    def _usual_end(self) -> float:
+        """Return the epoch second from which on the end may come."""
+        return (self.plan.submitted_at or 0.0) + self.pace.usual(self.plan.model)
 
     def complete(self, outcome: Outcome) -> Outcome:
         history = self.history

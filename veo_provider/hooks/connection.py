@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import math
 import os
 import re
 import urllib.request
@@ -20,6 +19,7 @@ from veo_provider.api.answer_reader import MAX_SECONDS
 from veo_provider.api.error_body import parse_json
 from veo_provider.api.prices import Prices, read_prices
 from veo_provider.exceptions import VeoConfigurationError
+from veo_provider.hooks.extras import hosts, seconds, text, whole_number
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -36,6 +36,7 @@ EXTRAS = (
     "allowed_result_hosts",
     "last_frame_field",
     "prices",
+    "max_concurrent_polls",
 )
 _PROXY = (
     "like http://host:3128 or http://user:password@host:3128, of scheme http or https and without a path, a query "
@@ -61,6 +62,7 @@ class VeoConnection:
         text with commas).
     :param last_frame_field: wire name of the last frame (extra): ``lastFrameImage`` or ``lastFrame``.
     :param prices: US dollars per second of video by model (extra; a JSON object or its text).
+    :param max_concurrent_polls: how many polls one triggerer has on their way at a time (extra, default 64).
     """
 
     conn_id: str
@@ -73,6 +75,7 @@ class VeoConnection:
     allowed_result_hosts: frozenset[str] = frozenset()
     last_frame_field: str = "lastFrameImage"
     prices: Prices = field(default_factory=Prices)
+    max_concurrent_polls: int = 64
 
     @property
     def verify(self) -> str | bool:
@@ -123,12 +126,13 @@ class VeoConnection:
         return proxy
 
 
-def from_airflow(conn_id: str, found: Connection) -> VeoConnection:
+def from_airflow(conn_id: str, found: Connection, known: VeoConnection | None = None) -> VeoConnection:
     """
     Check an Airflow connection, have its secrets masked in logs, and log its warnings.
 
     :param conn_id: its id.
     :param found: the connection.
+    :param known: the same as it was before. If nothing has changed, there are no warnings again.
     :raises VeoConfigurationError: naming everything that is wrong.
     """
     # Airflow takes extras that are no JSON for none, and with them the prices and the hosts that are allowed.
@@ -145,7 +149,7 @@ def from_airflow(conn_id: str, found: Connection) -> VeoConnection:
         if secret:
             mask_secret(secret)
     connection.proxy_for(connection.base_url)
-    for warning in connection.warnings:
+    for warning in connection.warnings if connection != known else ():
         log.warning("%s", warning)
     return connection
 
@@ -176,7 +180,7 @@ def read_connection(
     last_frame_field = extra.get("last_frame_field", LAST_FRAME_FIELDS[0])
     if last_frame_field not in LAST_FRAME_FIELDS:
         problems.append(f"extra last_frame_field must be one of {', '.join(LAST_FRAME_FIELDS)}")
-    ca_bundle = _text(extra, "ca_bundle", problems)
+    ca_bundle = text(extra, "ca_bundle", problems)
     if ca_bundle and not os.path.exists(ca_bundle):
         problems.append(f"extra ca_bundle: there is no file {ca_bundle}")
     prices, wrong_prices = read_prices(extra.get("prices"))
@@ -188,13 +192,14 @@ def read_connection(
         conn_id=conn_id,
         base_url=_base_url(host, schema, port, problems),
         api_key=key,
-        connect_timeout=_seconds(extra, "connect_timeout", 10.0, problems),
-        read_timeout=_seconds(extra, "read_timeout", 60.0, problems),
+        connect_timeout=seconds(extra, "connect_timeout", 10.0, problems),
+        read_timeout=seconds(extra, "read_timeout", 60.0, problems),
         proxy=_proxy(extra, problems),
         ca_bundle=ca_bundle,
-        allowed_result_hosts=_hosts(extra.get("allowed_result_hosts"), problems),
+        allowed_result_hosts=hosts(extra.get("allowed_result_hosts"), problems),
         last_frame_field=str(last_frame_field),
         prices=prices,
+        max_concurrent_polls=whole_number(extra, "max_concurrent_polls", 64, problems),
     )
     if problems:
         raise VeoConfigurationError(f"Connection {conn_id!r} is wrong: " + "; ".join(problems))
@@ -226,28 +231,8 @@ def _base_url(host: str | None, schema: str | None, port: int | None, problems: 
     return url
 
 
-def _seconds(extra: Mapping[str, Any], name: str, default: float, problems: list[str]) -> float:
-    value = extra.get(name, default)
-    try:
-        number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not 0 < number <= 3600:
-        problems.append(f"extra {name} must be a number of seconds above 0 and at most 3600")
-        return default
-    return number
-
-
-def _text(extra: Mapping[str, Any], name: str, problems: list[str]) -> str | None:
-    value = extra.get(name)
-    if value is not None and not isinstance(value, str):
-        problems.append(f"extra {name} must be text")
-        return None
-    return value
-
-
 def _proxy(extra: Mapping[str, Any], problems: list[str]) -> str | None:
-    proxy = (_text(extra, "proxy", problems) or "").strip()
+    proxy = (text(extra, "proxy", problems) or "").strip()
     if proxy and not _is_proxy(proxy):
         problems.append(f"extra proxy must be {_PROXY}")
     return proxy or None
@@ -275,14 +260,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _hosts(value: Any, problems: list[str]) -> frozenset[str]:
-    hosts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-    if (value is not None and not isinstance(value, (str, list))) or not all(isinstance(h, str) for h in hosts):
-        problems.append("extra allowed_result_hosts must be a list of host names, or text with commas")
-        return frozenset()
-    names = frozenset(host.strip().lower() for host in hosts if host.strip())
-    if any("/" in name or "*" in name for name in names):
-        problems.append("extra allowed_result_hosts takes host names (optionally with a port), no URLs or patterns")
-    return names

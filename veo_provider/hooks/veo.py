@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
-from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
@@ -28,17 +28,15 @@ from veo_provider.exceptions import (
 )
 from veo_provider.get_provider_info import get_provider_info
 from veo_provider.hooks.connection import VeoConnection, from_airflow
-from veo_provider.hooks.http_async import AsyncHttp
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.links import LinkRules, open_link
 from veo_provider.hooks.patience import patiently
+from veo_provider.hooks.sharing import NO_KEY, shared_connection
 from veo_provider.raising import error_for, unknown_submit
 
 if TYPE_CHECKING:
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.result import VideoStream
-
-_NO_KEY = Problem(Reason.AUTHENTICATION, "The connection has no API key: put it in the password field")
 
 
 class VeoHook(BaseHook):
@@ -217,14 +215,14 @@ class VeoHook(BaseHook):
         return urljoin(f"{self.connection.base_url}/", url) if url[:1] == "/" and url[:2] != "//" else url
 
     def _send(self, call: Call) -> Answer | Problem:
-        return self._http.send(call) if self.connection.api_key else _NO_KEY
+        return self._http.send(call) if self.connection.api_key else NO_KEY
 
 
 class VeoAsyncHook(BaseHook):
     """
     Ask the gateway from a trigger, on ``aiohttp``. It can't submit.
 
-    Use it with ``async with``, in one event loop.
+    Use it with ``async with``, in one event loop. All hooks of a connection in that loop share one session.
 
     :param veo_conn_id: the connection, of type ``veo``.
     """
@@ -232,32 +230,23 @@ class VeoAsyncHook(BaseHook):
     def __init__(self, veo_conn_id: str = VeoHook.default_conn_name) -> None:
         super().__init__()
         self.veo_conn_id = veo_conn_id
-        self._http: AsyncHttp | None = None
 
     async def __aenter__(self) -> Self:
+        self._shared = shared_connection(self.veo_conn_id)
+        self._shared.enter()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._http is not None:
-            await self._http.close()
+        await self._shared.leave()
 
-    async def poll(self, generation_id: str) -> Seen:
-        """Ask for a generation; as :meth:`VeoHook.poll`."""
-        try:
-            if self._http is None:
-                found = await get_async_connection(self.veo_conn_id)
-                self._http = AsyncHttp(from_airflow(self.veo_conn_id, found))
-        except VeoConfigurationError as error:
-            return Problem(error.reason, error.message)
-        except AirflowNotFoundException as error:
-            return Problem(Reason.CONFIGURATION, str(error))
-        except Exception as error:  # noqa: BLE001 - Airflow's API server may be restarting: the generation goes on meanwhile
-            words = f"The connection {self.veo_conn_id!r} couldn't be looked up: {type(error).__name__}"
-            return Problem(Reason.INTERNAL, words, transient=True)
-        if not self._http.connection.api_key:
-            return _NO_KEY
-        answer = await self._http.send(poll_call(generation_id))
-        return answer if isinstance(answer, Problem) else read_generation(answer, generation_id)
+    async def poll(self, generation_id: str, by: float = math.inf) -> Seen:
+        """
+        Ask for a generation; as :meth:`VeoHook.poll`, but after a pause where the gateway has asked for one.
+
+        :param generation_id: the gateway's id.
+        :param by: epoch seconds; no pause lasts longer.
+        """
+        return await self._shared.poll(generation_id, by)
 
     async def get_generation(self, generation_id: str) -> Generation:
         """Ask for a generation; as :meth:`VeoHook.get_generation`."""
@@ -265,14 +254,14 @@ class VeoAsyncHook(BaseHook):
 
     async def wait(self, plan: WaitPlan) -> Outcome:
         """Wait for a generation without blocking the event loop; as :meth:`VeoHook.wait`."""
-        flow = waiting(plan, time.time, random.random, partial(_tell, self))
+        flow = waiting(plan, time.time, random.random, partial(_tell, self), self._shared.pace)
         step = next(flow)
         while not isinstance(step, Outcome):
             if isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
                 step = next(flow)
             else:
-                step = flow.send(await self.poll(plan.generation_id))
+                step = flow.send(await self.poll(plan.generation_id, plan.deadline))
         return step
 
 

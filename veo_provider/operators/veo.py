@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
 from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
+from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
@@ -75,7 +75,8 @@ class VeoGenerateOperator(RequestOperator):
     :param deferrable: wait on the triggerer. ``False`` waits on the worker; nothing else changes.
     :param wait_for_completion: ``False`` returns the id right after the submit, for
         :class:`~veo_provider.sensors.veo.VeoGenerationSensor` to wait for.
-    :param poll_interval: seconds between two polls. The gateway refreshes a task about every 15 s.
+    :param poll_interval: seconds between two polls. The gateway refreshes a task about every 15 s. Default: 5, and
+        fewer polls before the time that the triggerer knows this model to take.
     :param timeout: seconds from the submit after which the task stops waiting and fails. The generation, and
         its bill, go on.
     :param on_unknown_submit: what follows a submit that got no verdict and may have been billed: ``"fail"``,
@@ -118,7 +119,7 @@ class VeoGenerateOperator(RequestOperator):
         veo_conn_id: str = "veo_default",
         deferrable: bool = True,
         wait_for_completion: bool = True,
-        poll_interval: float = 5.0,
+        poll_interval: float | None = None,
         timeout: float = 1200.0,
         on_unknown_submit: str = "fail",
         on_filtered: str = "fail",
@@ -129,7 +130,9 @@ class VeoGenerateOperator(RequestOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        problems = check_waiting(poll_interval=poll_interval, timeout=timeout)
+        problems = check_waiting(
+            poll_interval=DEFAULT_INTERVAL if poll_interval is None else poll_interval, timeout=timeout
+        )
         problems += check_choices(
             on_unknown_submit=(on_unknown_submit, "fail", "resubmit"),
             on_filtered=(on_filtered, "fail", "skip"),
@@ -261,9 +264,10 @@ class VeoGenerateOperator(RequestOperator):
         return WaitPlan(
             generation_id=got.generation_id,
             deadline=now + self.timeout,
-            poll_interval=self.poll_interval,
+            poll_interval=self.poll_interval or DEFAULT_INTERVAL,
             first_poll_at=now + FIRST_POLL_DELAY,
             submitted_at=got.sent_at,
+            model=str(self.model) if self.poll_interval is None else None,
         )
 
     def _finish(self, story: Story, context: Context, outcome: Outcome) -> str:

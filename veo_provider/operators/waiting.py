@@ -65,6 +65,7 @@ def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn
             poll_interval=plan.poll_interval,
             first_poll_at=plan.first_poll_at,
             submitted_at=plan.submitted_at,
+            model=plan.model,
         ),
         method_name="execute_complete",
         # The last poll may begin just before the deadline.

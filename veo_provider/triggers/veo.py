@@ -28,6 +28,8 @@ class VeoGenerationTrigger(BaseTrigger):
     :param poll_interval: seconds between two polls.
     :param first_poll_at: epoch seconds before which there is no poll.
     :param submitted_at: epoch seconds of the submit, if it was ours: a gateway may not know an id at once.
+    :param model: by which model: until its usual time, as this triggerer knows it, there are fewer polls. ``None``
+        keeps to ``poll_interval``.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class VeoGenerationTrigger(BaseTrigger):
         poll_interval: float,
         first_poll_at: float,
         submitted_at: float | None = None,
+        model: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.generation_id = generation_id
@@ -46,6 +49,7 @@ class VeoGenerationTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.first_poll_at = first_poll_at
         self.submitted_at = submitted_at
+        self.model = model
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments; ids and numbers only."""
@@ -56,6 +60,7 @@ class VeoGenerationTrigger(BaseTrigger):
             "poll_interval": self.poll_interval,
             "first_poll_at": self.first_poll_at,
             "submitted_at": self.submitted_at,
+            "model": self.model,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -71,6 +76,7 @@ class VeoGenerationTrigger(BaseTrigger):
                         self.poll_interval,
                         self.first_poll_at,
                         self.submitted_at,
+                        self.model,
                     )
                 )
         except Exception as error:  # Airflow would drop the type and print the text unmasked

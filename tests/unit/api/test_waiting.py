@@ -45,7 +45,7 @@ class Run:
     def tell(self, message: str, *, warning: bool = False) -> None:
         (self.warned if warning else self.said).append(message)
 
-    def drive(self, plan: WaitPlan, answers: Iterable[Seen], jitter: float = 0.5) -> Outcome:
+    def drive(self, plan: WaitPlan, answers: Iterable[Seen], jitter: float = 1.0) -> Outcome:
         coming = iter(answers)
         flow = waiting(plan, lambda: self.now, lambda: jitter, self.tell)
         step = next(flow)
@@ -84,7 +84,7 @@ def test_the_first_poll_waits_and_then_the_interval_holds() -> None:
 def test_a_late_start_polls_soon_but_not_all_at_once() -> None:
     run = Run(now=START + 50)
     run.drive(plan(), [DONE], jitter=0.25)
-    assert run.asked_at == [50.5]
+    assert run.asked_at == [51.25]
 
 
 def test_a_finished_generation_is_never_called_late() -> None:

@@ -142,6 +142,12 @@ async def test_deferral_keeps_its_deadline_and_airflows_comes_later(gateway: Sim
     assert caught.value.timeout.total_seconds() > 100 + task.hook.connection.call_timeout
     assert caught.value.method_name == "execute_complete"
     assert gateway.api_key not in json.dumps(kwargs)
+    # Whoever sets an interval gets it; else the triggerer may know better.
+    assert (kwargs["poll_interval"], kwargs["model"]) == (0.1, None)
+    with pytest.raises(TaskDeferred) as caught:
+        operator("A cat sim:seconds=5", poll_interval=None).execute(Task().context)
+    kwargs = caught.value.trigger.serialize()[1]
+    assert (kwargs["poll_interval"], kwargs["model"]) == (5.0, "veo-3.1-fast-generate-preview")
 
 
 async def test_what_is_final_at_once_is_not_deferred(gateway: Simulator) -> None:
