@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     # Most tests need none of these, and boto3 and Airflow take their time.
@@ -29,6 +30,11 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 # The quick ones first: what is broken there needs no ten minutes to be seen.
 _ORDER = ("unit", "contract", "conventions", "integration", "system", "e2e", "chaos")
 BUCKET = "veo-videos"
+
+
+# A machine that is busy with something else must not fail an example.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
