@@ -1,6 +1,6 @@
-# Everything lives in this folder: .tools and .venv (make setup), .demo, .artifacts. `make clean` removes them.
+# Everything lives in this folder: .tools and .venv (make setup), .bench, .demo, .artifacts. `make clean` removes them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint docs build clean
+.PHONY: help setup demo test chaos bench lint docs build clean
 
 # Another interpreter than the first of python3.11, python3.12, python3.13, python3: make PYTHON=...
 export PYTHON
@@ -20,6 +20,9 @@ test: ## Run everything that CI runs
 chaos: setup ## Kill parts of a whole Airflow, and count what was paid for (an hour; `make test` has a short form)
 	@.venv/bin/python -m pytest tests/chaos --chaos=full -p no:cacheprovider --durations=10
 
+bench: setup ## Measure ours, its peers and the floors in turn (half an hour; an environment of its own in .bench)
+	@bash .ci/bench
+
 lint: ## Check style, format and types
 	@bash .ci/run setup lint types
 
@@ -30,5 +33,5 @@ build: ## Build and check the packages in .artifacts/dist
 	@bash .ci/run setup package
 
 clean: ## Remove everything that was made here
-	rm -rf .tools .venv .demo .artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .tools .venv .bench .demo .artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""That the benchmarks run, and the bounds that aren't times: connections, memory, polls and what an import brings."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import imports, polls, waiting
+from veo_provider.api.pace import Pace
+
+HEAVY = {"requests", "aiohttp", "boto3", "botocore", "urllib3", "fsspec", "s3fs", "airflow.models", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("module", [module for name, module in imports.OPERATORS.items() if name.startswith("ours")])
+def test_an_operator_brings_nothing_heavy(module: str) -> None:
+    code = (
+        "import sys, airflow.sdk\n"
+        "from airflow.sdk import DAG, BaseOperator, BaseSensorOperator\n"
+        f"before = set(sys.modules)\nimport {module}\nprint(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & HEAVY == set()
+
+
+def test_many_wait_on_few_connections_in_little_memory(tmp_path: Path) -> None:
+    with waiting.Server(tmp_path) as server:
+        seen = waiting.measure(server, "ours", 1000, seconds=5, interval=5.0)
+    assert seen["polls"] > 500
+    assert seen["connections"] <= 64
+    # Ten of these are usual; a session for each would be 80.
+    assert seen["memory"] / 1000 < 30_000
+
+
+def test_a_minute_costs_at_most_half_of_the_polls() -> None:
+    rng, pace = random.Random(1), Pace()
+    lengths = [60 * rng.uniform(0.9, 1.1) for _ in range(200)]
+    learned = [polls.wait(length, pace, "m", rng) for length in lengths][polls.LEARNING :]
+    fixed = [polls.fixed(length) for length in lengths]
+    assert sum(count for count, _ in learned) / len(learned) <= sum(count for count, _ in fixed) / len(fixed) / 2
+    late = sorted(late for _, late in learned)
+    assert late[int(len(late) * 0.95)] <= 5
+
+
+@pytest.mark.timeout(600)
+def test_they_print_their_tables() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "--smoke", "polls", "imports"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "| ours: operator |" in done.stdout
+    assert "| ours, by default |" in done.stdout
