@@ -10,6 +10,8 @@ _LARGE, _TO_THE_END = 1, 0
 _KIND = re.compile(rb"[ -~]{4}")
 # More than a file can hold.
 _NEVER = 2**80
+# What holds pictures, or begins the next fragment of them.
+_PICTURES = {"moov", "moof", "mdat", "styp", "sidx"}
 
 
 class BoxWalk:
@@ -44,14 +46,24 @@ class BoxWalk:
                 return wrong
         return ""
 
-    def missing(self) -> str:
-        """Say at the end of the bytes what the video lacks, if anything."""
-        text = f"The video ends after {self._size} bytes, "
+    def missing(self, *, all_came: bool) -> str:
+        """
+        Say at the end of the bytes what the video lacks, if anything.
+
+        :param all_came: whether it is known otherwise that these are all the bytes there are. Then half a box behind
+            a whole video is part of the file, and no cut that another try could mend. Half a box of pictures is one
+            even so: the gateway may have stored a download that broke off.
+        """
+        kind = cut = ""
         if self._header:
-            return text + "in the middle of a box's header"
-        if self._size < self._next < _NEVER:
-            return text + f"but its {self._kind} box goes on to byte {self._next}"
-        return text + f"without a box of type {min(self._needed)}" if self._needed else ""
+            kind, cut = self._header[4:].decode("latin-1")[:4], "in the middle of a box's header"
+        elif self._size < self._next < _NEVER:
+            kind, cut = self._kind, f"but its {self._kind} box goes on to byte {self._next}"
+        if all_came and not self._needed and kind not in _PICTURES:
+            return ""
+        if not cut and self._needed:
+            cut = f"without a box of type {min(self._needed)}"
+        return cut and f"The video ends after {self._size} bytes, {cut}"
 
     def _enter_box(self) -> str:
         header = self._header

@@ -86,13 +86,15 @@ class VideoStream(io.RawIOBase):
 
     Reading to the end without an exception means that the video is whole: it has as many bytes as were
     announced, its first box is an MP4's, and its last one ends where it does; :class:`BoxWalk` says what
-    nobody could see without an announcement. An error is raised again by every later read. Use it with ``with``.
+    nobody could see without an announcement, and what is let pass with one. An error is raised again by every
+    later read. Use it with ``with``.
 
     :param chunks: the bytes; reading them may raise :class:`ResultProblem`.
     :param content_type: media type, as the source calls it.
     :param max_bytes: a larger video is refused.
     :param close: releases the source.
     :param size_hint: how many bytes were announced, if they were.
+    :param bounded: whether ``chunks`` raises if the bytes end early, though nobody announced how many they are.
     :param error: makes the exception to raise of a problem.
     """
 
@@ -104,6 +106,7 @@ class VideoStream(io.RawIOBase):
         max_bytes: int,
         close: Callable[[], object],
         size_hint: int | None = None,
+        bounded: bool = False,
         error: Callable[[Problem], Exception] = ResultProblem,
     ) -> None:
         super().__init__()
@@ -114,6 +117,7 @@ class VideoStream(io.RawIOBase):
         self.at_end: Callable[[], object] = lambda: None
         """Called when the whole video has come, before the reader learns it; may raise instead."""
         self._max_bytes = max_bytes
+        self._bounded = bounded
         self._close = close
         self._error = error
         self._digest = hashlib.sha256()
@@ -207,7 +211,8 @@ class VideoStream(io.RawIOBase):
         if head is not None:
             self._check_head(head)
             yield head
-        if missing := self._boxes.missing():
+        all_came = self._bounded or self.size_hint is not None
+        if missing := self._boxes.missing(all_came=all_came):
             raise broken_off(missing)
         self.at_end()
 

@@ -97,6 +97,7 @@ class SyncHttp:
             content_type=content_type,
             max_bytes=max_bytes,
             close=response.close,
+            bounded=True,
             error=error,
         )
 

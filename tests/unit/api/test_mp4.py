@@ -29,7 +29,9 @@ def pieces(data: bytes, sizes: list[int]) -> list[bytes]:
     return parts
 
 
-def problem_of(data: bytes, sizes: list[int] | None = None, *, size_hint: int | None = None) -> Problem | None:
+def problem_of(
+    data: bytes, sizes: list[int] | None = None, *, size_hint: int | None = None, bounded: bool = False
+) -> Problem | None:
     """Read a video, as a link without a length gives it; ``None`` if it was whole."""
     stream = VideoStream(
         pieces(data, sizes or [len(data) or 1]),
@@ -37,6 +39,7 @@ def problem_of(data: bytes, sizes: list[int] | None = None, *, size_hint: int | 
         max_bytes=10**6,
         close=lambda: None,
         size_hint=size_hint,
+        bounded=bounded,
     )
     try:
         assert stream.read() == data
@@ -78,6 +81,13 @@ def test_no_beginning_of_a_real_video_is_a_video(video: bytes) -> None:
     clip = clip_of(video)
     assert [size for size in range(len(video)) if not is_cut(problem_of(video[:size]))] == [clip]
     assert is_cut(problem_of(video[:clip], size_hint=len(video)))
+
+
+def test_a_gateway_that_stored_a_cut_file_announces_the_cut_ones_length(video: bytes) -> None:
+    clip = clip_of(video)
+    for size in range(1, len(video), 7):
+        problem = problem_of(video[:size], size_hint=size)
+        assert problem is None if size >= clip else is_cut(problem), size
 
 
 @given(sizes=SIZES, cut=st.integers(1))
@@ -165,6 +175,55 @@ def test_what_is_no_video(data: bytes) -> None:
 def test_what_no_box_can_begin_with_is_let_pass_behind_a_whole_video(tail: bytes) -> None:
     for size in (1, 3, 8, 16, 2000):
         assert problem_of(FTYP + MOOV + MDAT + tail, [size]) is None
+
+
+WHOLE = [FTYP + MOOV + MDAT, FTYP + MDAT + MOOV, FTYP + MOOV + MOOF + MDAT + MOOF + MDAT]
+TAILS = [
+    b"\0",
+    bytes(7),
+    b"\0\0\0\x20fre",
+    b"\0\0\0\1free" + bytes(7),
+    b"\0\0\0\1\xff\xd8\xff\xe0" + bytes(3),
+    box(b"free", size=9),
+    box(b"uuid", bytes(30), size=2**31),
+    box(b"uuid", bytes(30), large=True, size=2**40),
+    b"<!-- served by a CDN -->",
+    box(b"free", bytes(30)) + b"\0\0\1",
+]
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("video", WHOLE)
+def test_a_tail_behind_a_whole_video_passes_if_nothing_can_be_missing(video: bytes, tail: bytes) -> None:
+    data = video + tail
+    for size in (1, 3, 8, 16, len(data)):
+        assert problem_of(data, [size], size_hint=len(data)) is None
+        assert problem_of(data, [size], bounded=True) is None
+        assert is_cut(problem_of(data, [size]))
+        assert is_cut(problem_of(data, [size], size_hint=len(data) + 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        FTYP[:12],
+        FTYP + MOOV + b"\0",
+        FTYP + MDAT + box(b"free", size=9),
+        FTYP + box(b"free") + MDAT + box(b"moov", b"index")[:-1],
+        FTYP + MOOV + box(b"mdat", b"pictures", size=5000),
+        FTYP + MOOV + box(b"mdat", b"pictures", large=True, size=2**40),
+        FTYP + MOOV + MDAT + box(b"mdat", b"more", size=5000),
+        FTYP + MOOV + MDAT + box(b"mdat", b"more", large=True)[:12],
+        FTYP + MOOV + MOOF + MDAT + box(b"moof", b"part")[:-1],
+        FTYP + MOOV + MOOF + MDAT + MOOF + b"\0\0",
+        FTYP + MOOV + MOOF + MDAT + box(b"styp", b"msdh")[:-1],
+        FTYP + MOOV + MOOF + MDAT + box(b"sidx", b"where")[:-1],
+    ],
+)
+def test_a_cut_video_is_cut_though_nothing_was_lost_on_the_way(data: bytes) -> None:
+    for size in (1, 3, 8, 16, len(data)):
+        assert is_cut(problem_of(data, [size], size_hint=len(data)))
+        assert is_cut(problem_of(data, [size], bounded=True))
 
 
 def test_the_message_says_where_it_ended() -> None:

@@ -51,6 +51,14 @@ def test_reads_what_has_no_length(guest: Caller, store: Server) -> None:
         assert video.read() == VIDEO
 
 
+@pytest.mark.parametrize("tail", [b"\0\0\1", b"<!-- served by a CDN -->"])
+def test_what_follows_a_video_is_no_cut_if_the_length_is_right(guest: Caller, store: Server, tail: bytes) -> None:
+    store.scripts = [whole(body=VIDEO + tail)]
+    assert guest.read(store.url()) == VIDEO + tail
+    store.scripts = [whole(body=VIDEO[:-1])]
+    assert "but its mdat box goes on" in str(guest.error(store.url()))
+
+
 def test_a_cut_body_without_a_length_is_an_error(guest: Caller, store: Server) -> None:
     def script(handler: Handler) -> None:
         body = b"%x\r\n%b" % (len(VIDEO), VIDEO[:HALF])
