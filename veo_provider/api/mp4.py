@@ -12,6 +12,8 @@ _KIND = re.compile(rb"[ -~]{4}")
 _NEVER = 2**80
 # What holds pictures, or begins the next fragment of them.
 _PICTURES = {"moov", "moof", "mdat", "styp", "sidx"}
+MAX_BOXES = 100_000
+"""A fragment for each picture makes 72,000 boxes of ten minutes; without a limit, 2 GiB of headers take minutes."""
 
 
 class BoxWalk:
@@ -29,6 +31,7 @@ class BoxWalk:
         self._header = b""
         self._kind = ""
         self._next = 0
+        self._boxes = 0
         self._needed = {"moov", "mdat"}
 
     def feed(self, chunk: bytes) -> str:
@@ -73,6 +76,9 @@ class BoxWalk:
                 return ""
             size = int.from_bytes(header[_HEADER:], "big")
         self._header = b""
+        self._boxes += 1
+        if self._boxes > MAX_BOXES:
+            return f"The result is no MP4 video: it has more than {MAX_BOXES} boxes, a real one at most some thousands"
         if not _KIND.fullmatch(kind) or (size < len(header) and header[:4] != bytes(4)):
             wrong = f"The result is a damaged MP4 video: at byte {self._next} there should be a box, but isn't"
             self._next = _NEVER

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.boxes import FTYP, box
+from veo_provider.api.mp4 import MAX_BOXES
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, decode_base64
 from veo_provider.simulator.drawing import Picture, draw
@@ -224,6 +225,17 @@ def test_a_cut_video_is_cut_though_nothing_was_lost_on_the_way(data: bytes) -> N
     for size in (1, 3, 8, 16, len(data)):
         assert is_cut(problem_of(data, [size], size_hint=len(data)))
         assert is_cut(problem_of(data, [size], bounded=True))
+
+
+def test_boxes_without_end_are_no_video() -> None:
+    for kind in (b"free", b"moof"):
+        begin = FTYP + MOOV + MDAT
+        fitting = begin + box(b"free") * (MAX_BOXES - 3)
+        assert problem_of(fitting, [65536]) is None
+        problem = problem_of(begin + box(kind) * MAX_BOXES, [65536])
+        assert is_garbage(problem)
+        assert problem
+        assert "no MP4 video: it has more than 100000 boxes" in problem.message
 
 
 def test_the_message_says_where_it_ended() -> None:
