@@ -180,7 +180,7 @@ class VeoTransferOperator(BaseOperator):
         )
 
     def _refusal(self, uri: str, there: Found) -> str:
-        whose = "something that isn't a video of this provider"
+        whose = "something that isn't a video of this provider" + (", nor facts of one" if there.uri else "")
         if there.marks:
             mark = there.marks
             mapped = f", map index {mark.map_index}" if mark.map_index >= 0 else ""
@@ -189,7 +189,7 @@ class VeoTransferOperator(BaseOperator):
                 f"in {mark.run_id}{mapped}"
             )
         return (
-            f"{uri} holds {whose}. Choose a name that every run and every map index has for itself (with "
+            f"{there.uri or uri} holds {whose}. Choose a name that every run and every map index has for itself (with "
             "{{ run_id }} or {{ ti.map_index }}), remove what is there, or allow it to be replaced with "
             f"{self.overwrite_argument}=True"
         )

@@ -43,11 +43,14 @@ class ObjectStorageDestination:
 
     def uri(self, name: str) -> str:
         """Return the name as a URI without its connection id."""
-        path = self._path(name)
-        return f"{path.protocol or 'file'}://{path.path}"
+        return _uri(self._path(name))
 
     def find(self, name: str) -> Found | None:
-        """Look at an object and its sidecar; if they have the same size, read the object for its hash."""
+        """
+        Look at an object and its sidecar; if they have the same size, read the object for its hash.
+
+        Without an object, what isn't ours in the sidecar's place is found: it would be replaced together with it.
+        """
         path = self._path(name)
         path.fs.invalidate_cache()  # An instance is shared within the process, and caches folders.
         try:
@@ -56,7 +59,7 @@ class ObjectStorageDestination:
             # Other bytes may have the same size. Something to be known is there only in a retry, which is rare.
             sha256 = _hash(path) if known else ""
         except FileNotFoundError:
-            return None
+            return _not_ours_beside(path)
         for facts in known:
             if facts.get("sha256") == sha256:
                 return Found(size, Marks.read(facts), str(facts.get("content_type")), sha256)
@@ -110,6 +113,10 @@ def _sidecar(path: ObjectStoragePath) -> ObjectStoragePath:
     return path.with_name(f"{path.name}{SIDECAR}")
 
 
+def _uri(path: ObjectStoragePath) -> str:
+    return f"{path.protocol or 'file'}://{path.path}"
+
+
 def _facts(marks: Marks, size: int, sha256: str | None, content_type: str) -> dict[str, Any]:
     return {**marks.as_dict(), "size": size, "sha256": sha256, "content_type": content_type}
 
@@ -118,10 +125,20 @@ def _read_sidecar(path: ObjectStoragePath) -> list[dict[str, Any]]:
     """Return the facts of the video, and of the one that it was to replace."""
     try:
         facts = json.loads(path.fs.cat_file(_sidecar(path).path))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return []
     both = [facts, facts.get("replaces")] if isinstance(facts, dict) else []
     return [one for one in both if isinstance(one, dict)]
+
+
+def _not_ours_beside(path: ObjectStoragePath) -> Found | None:
+    beside = _sidecar(path)
+    try:
+        size = path.fs.info(beside.path)["size"] or 0
+    except FileNotFoundError:
+        return None
+    ours = any(Marks.read(facts) for facts in _read_sidecar(path)[:1])
+    return None if ours else Found(size, None, "", uri=_uri(beside))
 
 
 def _hash(path: ObjectStoragePath) -> str:

@@ -105,12 +105,14 @@ class Found:
     :param marks: ``None`` for anything that this provider didn't store.
     :param content_type: media type.
     :param sha256: hex; ``None`` where the store doesn't know it.
+    :param uri: where it is, if that isn't the name itself but one that is written together with it.
     """
 
     size: int
     marks: Marks | None
     content_type: str
     sha256: str | None = None
+    uri: str | None = None
 
 
 class Destination(Protocol):

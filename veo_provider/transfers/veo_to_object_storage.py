@@ -22,9 +22,9 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     A failure leaves no part of a video behind, and what was there before survives it. Missing folders are made.
 
     Beside each video lies ``<name>.veo.json`` with its facts. A retry that finds the same video there (generation
-    and index, and by reading it the SHA-256) succeeds without storing it again. Another object under that name is an
-    error unless ``overwrite=True``, except one that the same task of the same run stored: after a clear there may be
-    a new video. Looking and writing are two steps, so two tasks must not write to one name at the same time.
+    and index, and by reading it the SHA-256) succeeds without storing it again. Another object under either name is
+    an error unless ``overwrite=True``, except one that the same task of the same run stored: after a clear there may
+    be a new video. Looking and writing are two steps, so two tasks must not write to one name at the same time.
 
     Returns the list of URIs and pushes the XCom ``veo_videos``: a list of ``uri``, ``index``, ``size`` (bytes),
     ``sha256``, ``content_type`` and ``generation_id``. The event of an
@@ -38,7 +38,7 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
         ``-1``, ... before its suffix. A local path must be absolute, and is the worker's own.
     :param dst_conn_id: Airflow's connection to the store (templated); default: the one in ``dst``
         (``s3://conn_id@bucket/key``), if any.
-    :param overwrite: whether any other object under that name may be replaced. Default: no.
+    :param overwrite: whether any other object under either name may be replaced. Default: no.
     :param veo_conn_id: the connection to the gateway, of type ``veo`` (templated).
     :param max_bytes: a larger video is refused; default 2 GiB.
     :param asset: what an alias's events are about: ``"folder"`` (the default), the folder that holds the object,

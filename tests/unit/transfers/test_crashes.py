@@ -22,6 +22,7 @@ from tests.unit.transfers import killed
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, movie, run, stream_of
 from veo_provider.api.result import VideoStream
 from veo_provider.exceptions import VeoPermanentError, VeoResultGoneError, VeoTransientError
+from veo_provider.transfers.stored import Marks
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 OLD, TWIN, OTHER = movie(1000), movie(1000, 1), movie(1500, 2)
@@ -184,6 +185,42 @@ def test_other_bytes_of_the_same_size_are_not_the_video(uri: str) -> None:
     with pytest.raises(VeoResultGoneError):
         run(transfer(uri), FakeHook(gone=VeoResultGoneError("gone")))
     assert stored(uri, "task_1", OLD, overwrite=True) == 1
+
+
+INSIDE = json.dumps({"replaces": Marks("task_1", 0, 1, "films", "store", "manual__1", -1).as_dict()}).encode()
+THEIRS = pytest.mark.parametrize(
+    "theirs", [b"", b"{", b"[]", b"{}", b'{"generation_id": "task_1"}', b"\xff\xfe", INSIDE]
+)
+
+
+@THEIRS
+def test_somebody_elses_file_in_the_sidecars_place_is_theirs(uri: str, theirs: bytes) -> None:
+    beside, hook = f"{uri}.veo.json", FakeHook([OLD])
+    put(beside, theirs)
+    with pytest.raises(VeoPermanentError, match=r"a\.mp4\.veo\.json holds something that isn't .* overwrite=True"):
+        run(transfer(uri), hook)
+    assert (content(beside), hook.opened) == (theirs, [])
+    assert not ObjectStoragePath(uri).exists()
+    assert stored(uri, "task_1", OLD, overwrite=True) == 1
+    assert stored(uri, "task_1", OLD) == 0
+
+
+def test_a_folder_in_the_sidecars_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4.veo.json").mkdir()
+    with pytest.raises(VeoPermanentError, match=r"a\.mp4\.veo\.json holds something"):
+        run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook([OLD]))
+
+
+@THEIRS
+def test_what_another_puts_in_the_sidecars_place_in_the_meantime_survives(uri: str, theirs: bytes) -> None:
+    def slowly(video: bytes) -> VideoStream:
+        put(f"{uri}.veo.json", theirs)
+        return stream_of(video)
+
+    with pytest.raises(VeoTransientError, match=r"a\.mp4 changed while the video was on its way"):
+        run(transfer(uri), FakeHook([OLD], slowly))
+    assert content(f"{uri}.veo.json") == theirs
+    assert not ObjectStoragePath(uri).exists()
 
 
 def test_a_store_that_moves_nothing_onto_what_is_there(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
