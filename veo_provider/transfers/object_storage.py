@@ -73,20 +73,25 @@ class ObjectStorageDestination:
         """Copy a stream, and check what the store then has."""
         path = self._path(name)
         stage = _stage(path)
+        begin = b""
         with stage(path, media_type(stream)) as file:
             while chunk := stream.read(CHUNK):
+                begin = begin or chunk
                 file.write(chunk)
             facts = _facts(marks, stream.size, stream.sha256, media_type(stream))
             if before and before.marks:
                 facts["replaces"] = _facts(before.marks, before.size, before.sha256, before.content_type)
+            sidecar = json.dumps(facts, indent=1).encode()
             with stage(_sidecar(path), "application/json") as beside:
-                beside.write(json.dumps(facts, indent=1).encode())
-        self._check(name, stream, before)
+                beside.write(sidecar)
+        self._check(path, stream, before, begin, sidecar)
         add_hook_lineage(self, self.uri(name))
 
-    def _check(self, name: str, stream: VideoStream, before: Found | None) -> None:
-        path = self._path(name)
+    def _check(
+        self, path: ObjectStoragePath, stream: VideoStream, before: Found | None, begin: bytes, sidecar: bytes
+    ) -> None:
         path.fs.invalidate_cache()
+        advice = ""
         try:
             size = path.fs.info(path.path)["size"]
             # The size doesn't tell whether it is still what was to be replaced.
@@ -94,16 +99,32 @@ class ObjectStorageDestination:
             if size == stream.size and not (hidden and _hash(path) != stream.sha256):
                 return
             held = f"{size} bytes" if size != stream.size else "another video"
+            # Whatever isn't the beginning of what was just written is somebody else's.
+            if size is not None and size < stream.size and _remove_beginning(path, begin):
+                _remove_beginning(_sidecar(path), sidecar)
+                advice = ". The store kept only the beginning of the video, which was removed"
+            else:
+                advice = ". It was left there: see whose it is, and remove it if nobody needs it"
         except FileNotFoundError:
             held = "nothing"
-        # It isn't removed: whatever isn't what was just written is somebody else's.
         raise VeoTransientError(
-            f"{self.uri(name)} holds {held} right after {stream.size} bytes were stored there: another task may "
-            "write to the same name"
+            f"{_uri(path)} holds {held} right after {stream.size} bytes were stored there: another task may write to "
+            f"the same name, or the store loses bytes{advice}"
         )
 
     def _path(self, name: str) -> ObjectStoragePath:
         return ObjectStoragePath(name, conn_id=self._conn_id)
+
+
+def _remove_beginning(path: ObjectStoragePath, begin: bytes) -> bool:
+    """Remove what was just written, or what the store kept of it; tell whether it was removed."""
+    with suppress(Exception):  # What went wrong before this is what the task has to tell.
+        with path.fs.open(path.path, "rb") as file:
+            if not begin.startswith(file.read(len(begin))):
+                return False
+        path.fs.rm_file(path.path)
+        return True
+    return False
 
 
 Stage = Callable[[ObjectStoragePath, str], AbstractContextManager[Any]]

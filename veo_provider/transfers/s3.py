@@ -122,14 +122,27 @@ class S3Destination:
         there = self.find(name)
         if there and there.marks == marks and there.size == size:
             return
-        if there and there.marks == marks:
-            # Ours and not whole: a later try would take it for the video.
-            self._client.delete_object(Bucket=self._bucket, Key=name)
         held = f"{there.size} bytes" if there else "nothing that can be read"
+        text = f"{self.uri(name)} holds {held} right after {size} bytes were stored there: "
+        if there and there.marks == marks:
+            self._remove(name, text)
+            raise VeoTransientError(f"{text}S3 kept another size of this very upload, which was removed")
+        left = ". It was left there: see whose it is, and remove it if nobody needs it" if there else ""
         raise VeoTransientError(
-            f"{self.uri(name)} holds {held} right after {size} bytes were stored there: another task may write to "
-            "the same key, or the AWS connection lacks s3:GetObject"
+            f"{text}another task may write to the same key, or the AWS connection lacks s3:GetObject{left}"
         )
+
+    def _remove(self, name: str, text: str) -> None:
+        """Remove what is marked as the video and isn't whole: a later try would take it for the video."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=name)
+        except (BotoCoreError, ClientError) as error:
+            raise VeoPermanentError(
+                f"{text}S3 kept another size of this very upload, and it can't be removed ({error}). Remove it before "
+                "the task runs again, which would take it for the video; the AWS connection may lack s3:DeleteObject"
+            ) from error
 
     def _hook(self, **arguments: Any) -> S3Hook:
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
