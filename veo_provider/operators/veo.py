@@ -3,40 +3,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
-
-from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
-from veo_provider.ledger.decision import Try
-from veo_provider.ledger.stores import dead_after
-from veo_provider.operators.bookkeeping import mark_done, open_book, recorded_id
+from veo_provider.exceptions import VeoValidationError
+from veo_provider.operators.checks import check_choices, check_cost_limit, check_waiting
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
-from veo_provider.operators.story import Story
-from veo_provider.operators.submitting import Obtained, Submitter
-from veo_provider.operators.waiting import (
-    TRIGGER_FAILED,
-    check_choices,
-    check_cost_limit,
-    check_waiting,
-    defer_for,
-    event_instead,
-    too_late,
-)
-from veo_provider.raising import error_for
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from veo_provider.api.request import VeoRequest
     from veo_provider.hooks.veo import VeoHook
+    from veo_provider.operators.running import Run
 
 
 class VeoGenerateOperator(RequestOperator):
@@ -130,9 +110,7 @@ class VeoGenerateOperator(RequestOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        problems = check_waiting(
-            poll_interval=DEFAULT_INTERVAL if poll_interval is None else poll_interval, timeout=timeout
-        )
+        problems = check_waiting(poll_interval=1.0 if poll_interval is None else poll_interval, timeout=timeout)
         problems += check_choices(
             on_unknown_submit=(on_unknown_submit, "fail", "resubmit"),
             on_filtered=(on_filtered, "fail", "skip"),
@@ -165,7 +143,7 @@ class VeoGenerateOperator(RequestOperator):
         self.generation_id = generation_id
         self.max_cost = max_cost
         self.reuse = reuse
-        self._submitter: Submitter | None = None
+        self._run: Run | None = None
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -176,115 +154,25 @@ class VeoGenerateOperator(RequestOperator):
 
     def execute(self, context: Context) -> str:
         """Submit, or take a generation up; then wait as asked."""
-        story = Story(context, self.log)
-        try:
-            got = self._obtain(story, context)
-            story.begin(got.generation_id, got.sent_at, is_new=got.is_new)
-            if not self.wait_for_completion:
-                self.log.info("Not waiting for generation %s: wait_for_completion=False", got.generation_id)
-                return self._succeed(context, got.generation_id)
-            # What is final already ends here: a very short deferral can make Airflow fail the try.
-            seen = got.seen or self.hook.poll(got.generation_id)
-            outcome = judge(got.generation_id, seen)
-            forgotten = isinstance(seen, Problem) or (outcome is not None and outcome.reason is Reason.RESULT_GONE)
-            if got.handed_back and forgotten:
-                outcome = Outcome(got.generation_id, None, "handed back as an earlier try left it", "done")
-            if outcome is None and self.deferrable:
-                defer_for(self, self.hook, self._plan(got))
-            return self._finish(story, context, outcome or self.hook.wait(self._plan(got)))
-        except AirflowTaskTimeout as error:
-            if self._generation_id is None:
-                raise
-            return self._fail(story, too_late(self._generation_id), error)
-        except VeoError as error:
-            return self._fail(story, error)
-        finally:
-            self.hook.close()
+        return self._run_of(context).execute()
 
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Turn the trigger's event into the task's result; the one ending of both modes."""
-        story = Story.resumed(context, self.log)
-        try:
-            return self._finish(story, context, story.read(event))
-        except VeoError as error:
-            return self._fail(story, error)
+        return self._run_of(context).complete(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, also where Airflow has ended the waiting."""
-        generation_id = recorded_id(context, self.log) if next_method == TRIGGER_FAILED else None
-        if generation_id:
-            with closing(self.hook):
-                event = event_instead(self.hook, generation_id, next_kwargs)
-            next_method, next_kwargs = "execute_complete", {"event": event}
+        next_method, next_kwargs = self._run_of(context).resumed(next_method, next_kwargs)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Say that the generation goes on: this gateway can't cancel."""
-        if self._submitter is not None and self._submitter.sending:
-            self.log.warning("A request was just being sent: it may have been accepted and billed; see the console")
-        if self._generation_id:
-            self.log.warning(
-                "Generation %s goes on at the gateway and is billed; a retry or a clear of this task takes it up again",
-                self._generation_id,
-            )
+        if self._run is not None:
+            self._run.say_that_it_goes_on()
 
-    @property
-    def _generation_id(self) -> str | None:
-        return None if self._submitter is None else self._submitter.generation_id
+    def _run_of(self, context: Context) -> Run:
+        # Imported when the task runs, with all that it needs: parsing a DAG must stay cheap.
+        from veo_provider.operators.running import Run
 
-    def _obtain(self, story: Story, context: Context) -> Obtained:
-        """Get the generation: adopt it, take an earlier try's up, or submit it."""
-        adopted = self._adopted()
-        story.asked(self.hook.connection, None)
-        ti = context["ti"]
-        current = Try(
-            try_number=ti.try_number,
-            max_tries=ti.max_tries,
-            digest=None,
-            base_url="",
-            now=time.time(),
-            resubmits=self.on_unknown_submit == "resubmit",
-            keeps=self.on_clear == "keep",
-            dead_after=dead_after(),
-        )
-        book = open_book(context, self.log, reuse=self.reuse)
-        self._submitter = Submitter(self.hook, book, current, time.time() + self.timeout, self.log)
-        if adopted:
-            return self._submitter.adopt(adopted)
-
-        def make_request() -> VeoRequest:
-            request = self._request()
-            story.asked(self.hook.connection, request)
-            return request
-
-        return self._submitter.obtain(make_request, self._check_cost)
-
-    def _plan(self, got: Obtained) -> WaitPlan:
-        now = time.time()
-        return WaitPlan(
-            generation_id=got.generation_id,
-            deadline=now + self.timeout,
-            poll_interval=self.poll_interval or DEFAULT_INTERVAL,
-            first_poll_at=now + FIRST_POLL_DELAY,
-            submitted_at=got.sent_at,
-            model=str(self.model) if self.poll_interval is None else None,
-        )
-
-    def _finish(self, story: Story, context: Context, outcome: Outcome) -> str:
-        story.end(outcome)
-        problem = outcome.problem
-        if problem is not None:
-            raise error_for(problem, outcome.generation_id)
-        story.push()
-        return self._succeed(context, outcome.generation_id)
-
-    def _succeed(self, context: Context, generation_id: str) -> str:
-        mark_done(context, generation_id, self.log, reuse=self.reuse)
-        return generation_id
-
-    def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
-        story.failed(error)
-        story.push()
-        if isinstance(error, VeoContentPolicyError) and self.on_filtered == "skip":
-            raise AirflowSkipException(str(error)) from error
-        raise error from cause
+        self._run = Run(self, context)
+        return self._run

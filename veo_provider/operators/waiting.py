@@ -19,39 +19,12 @@ if TYPE_CHECKING:
 
     from veo_provider.hooks.veo import VeoHook
 
-MAX_SECONDS = 30 * 86_400
-"""The longest wait: a number that no date can hold would fail the task after it has paid."""
-
 DEFER_MARGIN = 60.0
 """Seconds, and one call, by which Airflow's limit on a deferral comes behind ours: it skips ``execute_complete``."""
 
 TRIGGER_FAILED = "__fail__"
 TRIGGER_TIMEOUT = "Trigger timeout"
 """Airflow's own words for a deferral that it has ended."""
-
-
-def check_waiting(**seconds: Any) -> list[str]:
-    """List what is wrong with the arguments for waiting, by their names."""
-    return [
-        f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_SECONDS}"
-        for name, value in seconds.items()
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS
-    ]
-
-
-def check_choices(**choices: tuple[Any, str, str]) -> list[str]:
-    """List which arguments are neither of the two words that they may be: ``name=(given, one, other)``."""
-    return [
-        f"{name}: {given!r} is neither {one!r} nor {other!r}"
-        for name, (given, one, other) in choices.items()
-        if given not in (one, other)
-    ]
-
-
-def check_cost_limit(limit: Any) -> list[str]:
-    """List what is wrong with ``max_cost``."""
-    fine = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit >= 0)
-    return [] if fine else [f"max_cost: {limit!r} is no number of US dollars"]
 
 
 def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn:

@@ -19,26 +19,19 @@ from airflow.providers.common.compat.sdk import (
     XComArg,
 )
 
-from veo_provider.api.calls import id_problem
-from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.waiting import FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
+from veo_provider.operators.checks import check_choices, check_waiting
 from veo_provider.operators.links import VeoConsoleLink
-from veo_provider.operators.story import Story
-from veo_provider.operators.waiting import (
-    TRIGGER_FAILED,
-    check_choices,
-    check_waiting,
-    defer_for,
-    event_instead,
-    too_late,
-)
-from veo_provider.raising import error_for
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from veo_provider.api.waiting import Outcome
     from veo_provider.hooks.veo import VeoHook
+    from veo_provider.operators.story import Story
+
+
+# What only a running task needs is imported where it is needed: parsing a DAG must stay cheap.
 
 
 class VeoGenerationSensor(BaseSensorOperator):
@@ -96,6 +89,9 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait on the triggerer or on this worker, with one ending; ``mode="reschedule"`` asks once a try."""
+        from veo_provider.api.waiting import FIRST_POLL_DELAY, WaitPlan, judge
+        from veo_provider.operators.waiting import defer_for, too_late
+
         try:
             self.generation_id = self._checked_id()
             if not self.deferrable and self.reschedule:
@@ -126,6 +122,8 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, also where Airflow has ended the waiting."""
+        from veo_provider.operators.waiting import TRIGGER_FAILED, event_instead
+
         if next_method == TRIGGER_FAILED:
             with closing(self.hook):
                 event = event_instead(self.hook, self._checked_id(), next_kwargs)
@@ -134,6 +132,9 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask once; a problem that may pass, or an id that isn't known yet, is not an error."""
+        from veo_provider.api.problem import Problem
+        from veo_provider.api.waiting import judge
+
         story = self._story(context)
         seen = self.hook.poll(self.generation_id)
         outcome = judge(self.generation_id, seen)
@@ -149,10 +150,14 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Turn the trigger's event into the sensor's result."""
+        from veo_provider.operators.story import Story
+
         story = Story.resumed(context, self.log)
         return self._end(story, story.read(event))
 
     def _checked_id(self) -> str:
+        from veo_provider.api.calls import id_problem
+
         given = str(self.generation_id or "").strip()
         if given in ("", "None"):
             raise VeoValidationError("generation_id: missing; give the id that a submit returned")
@@ -175,12 +180,17 @@ class VeoGenerationSensor(BaseSensorOperator):
         raise error from cause
 
     def _story(self, context: Context) -> Story:
+        from veo_provider.operators.story import Story
+
         story = Story(context, self.log)
         story.asked(self.hook.connection, None)
         story.facts["generation_id"] = self.generation_id
         return story
 
     def _end(self, story: Story, outcome: Outcome) -> str:
+        from veo_provider.api.problem import Reason
+        from veo_provider.raising import error_for
+
         story.end(outcome)
         story.push()
         problem = outcome.problem

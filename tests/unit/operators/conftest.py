@@ -7,12 +7,12 @@ import pytest
 
 from tests.support.tasks import Task, TaskState
 from veo_provider.api import resending
-from veo_provider.operators import bookkeeping, veo
+from veo_provider.operators import bookkeeping, running
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(veo, "FIRST_POLL_DELAY", 0.0)
+    monkeypatch.setattr(running, "FIRST_POLL_DELAY", 0.0)
     monkeypatch.setattr(resending, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(bookkeeping, "WRITE_PAUSES", (0.0, 0.0))
 

@@ -22,8 +22,8 @@ from tests.unit.operators.test_veo import operator
 from veo_provider.exceptions import VeoLedgerError, VeoTransientError, VeoUnknownSubmitError
 from veo_provider.hooks.veo import VeoHook
 from veo_provider.ledger.record import Phase
+from veo_provider.operators.running import Run
 from veo_provider.operators.submitting import Submitter
-from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.simulator import Simulator
 
 NOW = datetime.now(UTC)
@@ -85,7 +85,7 @@ def test_while_one_pauses_before_sending_again_the_other_sends(
 def test_both_start_from_the_same_record(ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look and the intent of the one, the other buys."""
     bought: list[str] = []
-    _within(monkeypatch, VeoGenerateOperator, "_check_cost", lambda: bought.append(execute(ti.executed_again())))
+    _within(monkeypatch, Run, "_check_cost", lambda: bought.append(execute(ti.executed_again())))
     with pytest.raises(VeoTransientError, match="Another process"):
         execute(ti)
     assert bought == ids(gateway)

@@ -382,5 +382,5 @@ def test_rendering(tmp_path: Path) -> None:
     assert task.extra_parameters == {"negativePrompt": "2026-11-23", "file": "x.prompt"}
     assert task.image is not None
     assert len(task.image) < 120
-    assert task._images == {"image": inline, "last_frame_image": "https://h/b.png?sig=secret"}
+    assert task.images == {"image": inline, "last_frame_image": "https://h/b.png?sig=secret"}
     assert task.last_frame_image == "https://h/b.png?..."

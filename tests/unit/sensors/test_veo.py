@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from tests.support.tasks import Task
 from veo_provider.api import waiting
+from veo_provider.api import waiting as module
 from veo_provider.exceptions import (
     VeoContentPolicyError,
     VeoDeadlineError,
@@ -28,7 +29,6 @@ from veo_provider.exceptions import (
 )
 from veo_provider.hooks.veo import VeoHook
 from veo_provider.operators.veo import VeoGenerateOperator
-from veo_provider.sensors import veo as module
 from veo_provider.sensors.veo import VeoGenerationSensor
 from veo_provider.simulator import Simulator
 from veo_provider.triggers.veo import VeoGenerationTrigger

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with arguments that are known when a DAG is parsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_SECONDS = 30 * 86_400
+"""The longest wait: a number that no date can hold would fail the task after it has paid."""
+
+
+def check_waiting(**seconds: Any) -> list[str]:
+    """List what is wrong with the arguments for waiting, by their names."""
+    return [
+        f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_SECONDS}"
+        for name, value in seconds.items()
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS
+    ]
+
+
+def check_choices(**choices: tuple[Any, str, str]) -> list[str]:
+    """List which arguments are neither of the two words that they may be: ``name=(given, one, other)``."""
+    return [
+        f"{name}: {given!r} is neither {one!r} nor {other!r}"
+        for name, (given, one, other) in choices.items()
+        if given not in (one, other)
+    ]
+
+
+def check_cost_limit(limit: Any) -> list[str]:
+    """List what is wrong with ``max_cost``."""
+    fine = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit >= 0)
+    return [] if fine else [f"max_cost: {limit!r} is no number of US dollars"]
