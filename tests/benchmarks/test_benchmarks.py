@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""That the benchmarks run, and the bounds that aren't times: connections, memory, polls and what an import brings."""
+"""That the benchmarks run, and the bounds that aren't times: connections, memory and polls."""
 
 from __future__ import annotations
 
@@ -10,21 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import imports, polls, waiting
+from tests.benchmarks import polls, waiting
 from veo_provider.api.pace import Pace
-
-HEAVY = {"requests", "aiohttp", "boto3", "botocore", "urllib3", "fsspec", "s3fs", "airflow.models", "sqlalchemy"}
-
-
-@pytest.mark.parametrize("module", [module for name, module in imports.OPERATORS.items() if name.startswith("ours")])
-def test_an_operator_brings_nothing_heavy(module: str) -> None:
-    code = (
-        "import sys, airflow.sdk\n"
-        "from airflow.sdk import DAG, BaseOperator, BaseSensorOperator\n"
-        f"before = set(sys.modules)\nimport {module}\nprint(*(set(sys.modules) - before))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) & HEAVY == set()
 
 
 def test_many_wait_on_few_connections_in_little_memory(tmp_path: Path) -> None:
