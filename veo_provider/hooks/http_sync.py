@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
 from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, unstalled
+
+log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -44,6 +47,12 @@ class SyncHttp:
     def __init__(self, connection: VeoConnection) -> None:
         self.connection = connection
         self._session: LimitedSession | None = None
+        self._body: _WatchedBody | None = None
+
+    @property
+    def request_began(self) -> bool:
+        """Whether anything of the last call's body was handed over for sending."""
+        return self._body is not None and self._body.began
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -61,8 +70,13 @@ class SyncHttp:
             return self._send(call, self._kept_alive())
         # On a connection kept alive that the gateway has just closed, a POST fails in a way that
         # can't be told from one that was accepted.
-        with self._new_session() as session:
-            return self._send(call, session)
+        session = self._new_session()
+        answer = self._send(call, session)
+        try:
+            session.close()
+        except BaseException as error:  # noqa: BLE001 - Airflow's execution_timeout may strike here: the id is worth more
+            log.warning("The connection of a submit couldn't be closed: %s", type(error).__name__)
+        return answer
 
     def open_inline(
         self,
@@ -88,10 +102,7 @@ class SyncHttp:
         except NETWORK_ERRORS as lost:
             raise error(self._unanswered(call, lost, False)) from None
         if response.status_code != 200:
-            with response:
-                reader = AnswerReader(response.status_code, response.headers, call.kind)
-                self._read_into(reader, response)
-            raise error(problem_of(call.kind, reader.answer(time.time())))
+            raise error(self._refusal(call, session, response))
         return VideoStream(
             decode_base64(self._payload(call, response, number)),
             content_type=content_type,
@@ -102,7 +113,8 @@ class SyncHttp:
         )
 
     def _send(self, call: Call, session: LimitedSession) -> Answer | Problem:
-        body = _WatchedBody(call.body) if call.body is not None else None
+        body = self._body = _WatchedBody(call.body) if call.body is not None else None
+        answer: Answer | None = None
         try:
             with (
                 limited(session.shut_down, self.connection.call_timeout),
@@ -110,14 +122,16 @@ class SyncHttp:
             ):
                 reader = AnswerReader(response.status_code, response.headers, call.kind)
                 self._read_into(reader, response)
+                answer = reader.answer(time.time())
         # Not NETWORK_ERRORS: whatever else a library raises over an answer (requests does over a strange
         # Location), or Airflow's execution_timeout, must not pass for a request that was never sent.
         except BaseException as error:
-            began = body is not None and body.began
-            if not began and not isinstance(error, Exception):
+            if not self.request_began and not isinstance(error, Exception):
                 raise
-            return self._unanswered(call, error, began)
-        return reader.answer(time.time())
+            # Our own limit cuts an answer so that it looks whole; Airflow's comes after one that is.
+            if answer is None or isinstance(error, Exception):
+                return self._unanswered(call, error, self.request_began)
+        return answer
 
     def _request(self, call: Call, session: requests.Session, body: _WatchedBody | None) -> requests.Response:
         connection = self.connection
@@ -138,6 +152,15 @@ class SyncHttp:
         for chunk in response.iter_content(CHUNK):
             if not reader.feed(chunk):
                 return
+
+    def _refusal(self, call: Call, session: LimitedSession, response: requests.Response) -> Problem:
+        reader = AnswerReader(response.status_code, response.headers, call.kind)
+        try:
+            with limited(session.shut_down, self.connection.call_timeout), response:
+                self._read_into(reader, response)
+        except NETWORK_ERRORS as lost:
+            return self._unanswered(call, lost, False)
+        return problem_of(call.kind, reader.answer(time.time()))
 
     def _payload(self, call: Call, response: requests.Response, number: int) -> Iterator[bytes]:
         scanner = AnswerScanner(tap=number)

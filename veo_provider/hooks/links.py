@@ -33,6 +33,8 @@ LONGEST_PAUSE = 3.0
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
 _REDIRECTS = {301, 302, 303, 307, 308}
 # 401 is a store's; the gateway's own means the key.
+# Stores also keep other words here, such as what an upload was split up with (aws-chunked).
+_COMPRESSED = re.compile(r"\b(?:x-)?(?:gzip|deflate|compress|br|zstd)\b", re.IGNORECASE)
 _GONE = {401, 403, 404, 410}
 _CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
 _RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})")
@@ -89,8 +91,8 @@ class _Download:
         response = self._get({})
         headers = response.headers
         if response.status_code != 200:
-            raise ResultProblem(_refusal(response))
-        if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise ResultProblem(_refusal(response, self._adapter.shut_down))
+        if _COMPRESSED.search(headers.get("Content-Encoding", "")):
             raise bad_result(f"{_shown(response.request)} sends the video compressed, though it was asked not to")
         self.size = _length(response)
         etag = headers.get("ETag", "")
@@ -174,11 +176,12 @@ class _Download:
         raise bad_result(f"{_shown(self._url)} redirects more than {MAX_REDIRECTS} times")
 
 
-def _refusal(response: requests.Response) -> Problem:
+def _refusal(response: requests.Response, shut_down: Callable[[], None]) -> Problem:
     """Say why the first answer isn't the video."""
     status = response.status_code
     try:
-        body = response.raw.read(4096, decode_content=False)
+        with limited(shut_down, STALL_SECONDS):
+            body = response.raw.read(4096, decode_content=False)
     except _FAILURES:
         body = b""
     headers = {name.lower(): value for name, value in response.headers.items()}

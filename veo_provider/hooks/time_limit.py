@@ -16,6 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+STALL_BYTES = 64 * 1024
 STALL_SECONDS = 120.0
 """How long 64 KB of a video may take: a byte now and then keeps a read timeout from being reached for days."""
 
@@ -82,7 +83,10 @@ class WatchedAdapter(HTTPAdapter):
 
         class Plain(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return adapter.make_socket(self, super()._new_conn)
+                made = adapter.make_socket(self, super()._new_conn)
+                # A proxy may take its time before there is a connection to speak of.
+                adapter._made.add(made)
+                return made
 
             def connect(self) -> None:
                 super().connect()
@@ -121,20 +125,21 @@ class WatchedAdapter(HTTPAdapter):
 
 def unstalled(chunks: Iterable[bytes], shut_down: Callable[[], None], seconds: float) -> Iterator[bytes]:
     """
-    Pass chunks on; if one takes too long to fill, end the connection it comes from.
+    Pass chunks on; if 64 KB of them take too long, end the connection they come from.
 
     The time that whoever takes them needs for storing them doesn't count.
 
     :param chunks: the source, which then ends or raises.
     :param shut_down: ends the connection.
-    :param seconds: how long one chunk may take.
+    :param seconds: how long 64 KB may take.
     """
     waiting_since: list[float] = []
     over = threading.Event()
+    waited, received = 0.0, 0
 
     def watch() -> None:
         while not over.wait(seconds / 4):
-            if waiting_since and time.monotonic() - waiting_since[0] > seconds:
+            if waiting_since and waited + time.monotonic() - waiting_since[0] > seconds:
                 shut_down()
 
     threading.Thread(target=watch, daemon=True).start()
@@ -143,9 +148,13 @@ def unstalled(chunks: Iterable[bytes], shut_down: Callable[[], None], seconds: f
         while True:
             waiting_since[:] = [time.monotonic()]
             chunk = next(source, None)
-            waiting_since.clear()
+            waited += time.monotonic() - waiting_since.pop()
             if chunk is None:
                 return
+            received += len(chunk)
+            # A server may send byte after byte as a chunk of its own.
+            if received >= STALL_BYTES:
+                waited, received = 0.0, 0
             yield chunk
     finally:
         over.set()

@@ -94,17 +94,17 @@ class VeoHook(BaseHook):
         """
         sent_at = time.time()
         answer = self._send(submit_call(request.wire(self.connection.last_frame_field)))
-        try:
-            submitted = answer if isinstance(answer, Problem) else read_submit(answer)
-        except BaseException as error:  # noqa: BLE001 - Airflow's execution_timeout may strike here too
-            submitted = Problem(
-                Reason.NETWORK, f"The answer wasn't read: {type(error).__name__}", accepted=Accepted.MAYBE
-            )
+        submitted = answer if isinstance(answer, Problem) else _read_submit(answer)
         if isinstance(submitted, str):
             return submitted
         if submitted.accepted is Accepted.NO:
             raise error_for(submitted)
         raise unknown_submit(submitted, request.model, self.connection.base_url, sent_at)
+
+    @property
+    def request_began(self) -> bool:
+        """Whether anything of the last submit was handed over for sending."""
+        return self._http.request_began
 
     def poll(self, generation_id: str) -> Seen:
         """
@@ -263,6 +263,16 @@ class VeoAsyncHook(BaseHook):
             else:
                 step = flow.send(await self.poll(plan.generation_id, plan.deadline))
         return step
+
+
+def _read_submit(answer: Answer) -> str | Problem:
+    # Airflow's execution_timeout may strike here too; it strikes once.
+    for _ in range(2):
+        try:
+            return read_submit(answer)
+        except BaseException as error:  # noqa: BLE001
+            why = f"The answer wasn't read: {type(error).__name__}"
+    return Problem(Reason.NETWORK, why, accepted=Accepted.MAYBE)
 
 
 def _generation(generation_id: str, seen: Seen) -> Generation:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +85,19 @@ class Book:
     def keep(self, record: Record) -> None:
         """Write the id of what was paid for, or say it in an error that ends the task."""
         try:
-            self._write(record)
-        except BaseException as error:
-            raise VeoLedgerError(
-                f"Generation {record.generation_id} was submitted and is billed, but its record couldn't be written "
-                f"({_named(error)}): a retry wouldn't know it. Run the task with this id as generation_id",
-                generation_id=record.generation_id,
-            ) from error
+            return self._write(record)
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            failure = error
+        if not isinstance(failure, Exception):
+            # Airflow's execution_timeout, which strikes once: the id comes first.
+            with suppress(Exception):
+                self._ledger.write(record)
+                raise failure
+        raise VeoLedgerError(
+            f"Generation {record.generation_id} was submitted and is billed, but its record couldn't be written "
+            f"({_named(failure)}): a retry wouldn't know it. Run the task with this id as generation_id",
+            generation_id=record.generation_id,
+        ) from failure
 
     def note(self, record: Record) -> None:
         """Write what may also stay unwritten: what is in the ledger is on the safe side."""

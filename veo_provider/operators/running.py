@@ -76,8 +76,11 @@ class Run:
         generation_id = recorded_id(self._context, self._log) if next_method == TRIGGER_FAILED else None
         if not generation_id:
             return next_method, next_kwargs
-        with closing(self._task.hook):
-            event = event_instead(self._task.hook, generation_id, next_kwargs)
+        try:
+            with closing(self._task.hook):
+                event = event_instead(self._task.hook, generation_id, next_kwargs)
+        except VeoError as error:
+            raise error.about(generation_id) from None
         return "execute_complete", {"event": event}
 
     def complete(self, event: Any) -> str:
@@ -193,6 +196,9 @@ class Run:
         return generation_id
 
     def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
+        if error.generation_id is None and (known := recorded_id(self._context, self._log)):
+            # The connection may be wrong by now; the generation that a try before this one bought is still there.
+            error = error.about(known)
         story.failed(error)
         story.push()
         if isinstance(error, VeoContentPolicyError) and self._task.on_filtered == "skip":

@@ -186,10 +186,17 @@ class Submitter:
                 self._book.note(record)
                 self._wait_or_raise(error, sends)
                 continue
+            except BaseException:
+                # Airflow's execution_timeout, while the connection was being made.
+                if not self._hook.request_began:
+                    self._book.note(replace(intent, phase=Phase.REFUSED))
+                raise
             self.sending = False
-            # Before anything that can fail: from here on the log knows the id.
-            self._log.info("Submitted generation %s to %s", generation_id, intent.base_url)
-            self._book.keep(replace(intent, phase=Phase.SUBMITTED, generation_id=generation_id))
+            try:
+                # Before anything that can fail: from here on the log knows the id.
+                self._log.info("Submitted generation %s to %s", generation_id, intent.base_url)
+            finally:
+                self._book.keep(replace(intent, phase=Phase.SUBMITTED, generation_id=generation_id))
             return Obtained(generation_id, intent.sent_at, is_new=True)
 
     def _wait_or_raise(self, error: VeoError, sends: int) -> None:

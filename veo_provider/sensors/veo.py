@@ -125,8 +125,11 @@ class VeoGenerationSensor(BaseSensorOperator):
         from veo_provider.operators.waiting import TRIGGER_FAILED, event_instead
 
         if next_method == TRIGGER_FAILED:
-            with closing(self.hook):
-                event = event_instead(self.hook, self._checked_id(), next_kwargs)
+            try:
+                with closing(self.hook):
+                    event = event_instead(self.hook, self._checked_id(), next_kwargs)
+            except VeoError as error:
+                raise error.about(str(self.generation_id)) from None
             next_method, next_kwargs = "execute_complete", {"event": event}
         return super().resume_execution(next_method, next_kwargs, context)
 

@@ -91,6 +91,7 @@ class Hook:
     """The gateway, as the operator sees it."""
 
     connection = read_connection("veo_default", host="https://gw.example", password="sk")
+    request_began = True
 
     def __init__(self, world: World) -> None:
         self.world = world

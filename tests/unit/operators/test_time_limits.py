@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow's execution_timeout strikes once, anywhere: what was bought is known, what was never sent is no unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import urllib3.connection
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+from tests.support.tasks import Task
+from tests.unit.operators.test_tries import ids, record, run
+from veo_provider.exceptions import VeoConfigurationError, VeoDeadlineError
+from veo_provider.hooks import time_limit
+from veo_provider.hooks import veo as hooks
+from veo_provider.ledger.record import Phase
+from veo_provider.operators.bookkeeping import Book
+from veo_provider.operators.story import Story
+from veo_provider.simulator import Simulator
+
+
+def _strikes(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, before: bool) -> None:
+    """Let the time limit come at the first call of a function, before it or after it."""
+    real: Callable[..., Any] = getattr(owner, name)
+    pending = [AirflowTaskTimeout("execution_timeout")]
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if pending and before:
+            raise pending.pop()
+        result = real(*args, **kwargs)
+        if pending:
+            raise pending.pop()
+        return result
+
+    monkeypatch.setattr(owner, name, function)
+
+
+@pytest.mark.parametrize("policy", ["fail", "resubmit"])
+@pytest.mark.parametrize(
+    ("owner", "name", "before"),
+    [
+        (time_limit.LimitedSession, "close", False),
+        (hooks, "read_submit", False),
+        (hooks, "read_submit", True),
+        (Book, "_write", True),
+        (Book, "_write", False),
+        (Story, "begin", True),
+    ],
+)
+async def test_what_was_bought_is_in_the_record(
+    owner: Any, name: str, before: bool, policy: str, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _strikes(patch, owner, name, before=before)
+        try:
+            first = await run(ti, on_unknown_submit=policy)
+        except VeoDeadlineError as error:
+            first = str(error.generation_id)
+    assert [first] == ids(gateway)
+    assert record(ti).generation_id == first
+    assert await run(ti.retried(), on_unknown_submit=policy) == first
+    assert len(ids(gateway)) == 1
+
+
+async def test_what_never_began_is_no_unknown(ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        _strikes(patch, urllib3.connection.HTTPConnection, "_new_conn", before=True)
+        with pytest.raises(AirflowTaskTimeout):
+            await run(ti)
+    assert record(ti).phase is Phase.REFUSED
+    assert [await run(ti.retried())] == ids(gateway)
+
+
+async def test_a_connection_that_is_wrong_by_now_hides_no_id(
+    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:never", timeout=0.3)
+    [known] = ids(gateway)
+    monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", '{"conn_type": "veo", "extra": {"oops": 1}}')
+    with pytest.raises(VeoConfigurationError, match=known):
+        await run(ti.retried())
+    from tests.unit.operators.test_veo import operator
+
+    with pytest.raises(VeoConfigurationError, match=known):
+        operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
