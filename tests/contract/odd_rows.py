@@ -27,6 +27,20 @@ ODD_SUBMITS = [
         "200 with an error around an id", ok({"code": "invalid_request", "message": "x", "data": {"id": "task_7"}})
     ),
     _unknown("503 page that quotes the words", Reply(503, _PAGE)),
+    _unknown(
+        "503 around a prompt with the words",
+        Reply(503, {"error": {"message": "upstream failed"}, "request": {"prompt": "no available channel"}}),
+    ),
+    # Whatever names a task may stand beside a billed one.
+    _unknown(
+        "200 with an error around an id, deeper",
+        ok({"code": "get_channel_failed", "message": "m", "data": {"task": {"task_id": "task_7"}}}),
+    ),
+    _unknown("429 that names a task", Reply(429, {"task_id": "task_7", "error": {"message": "slow down"}})),
+    _unknown(
+        "503 without a channel that names a task",
+        Reply(503, {"data": [{"task_id": "task_7"}], "error": {"code": "model_not_found", "message": "m"}}),
+    ),
     _unknown("503 text that quotes the words", Reply(503, b"no available channel")),
     Submit("404 model_not_found", openai_error(404, "model_not_found", "no such model"), reason="invalid_request"),
     Submit("404 of another service", Reply(404, {"detail": "Not Found"}), reason="wrong_base_url"),

@@ -22,12 +22,14 @@ class ErrorBody:
     :param codes: the error codes, from the outermost document inwards, in lower case.
     :param message: the innermost message that a person can read, shortened.
     :param text: every word of the body in lower case, to look wordings up in.
+    :param words: the same of its messages alone: a body may quote the request, prompt and all.
     :param is_json: a JSON object, so probably the gateway's own.
     """
 
     codes: tuple[str, ...] = ()
     message: str = ""
     text: str = ""
+    words: str = ""
     is_json: bool = False
 
     @property
@@ -65,6 +67,7 @@ def read_error_document(document: Mapping[str, Any]) -> ErrorBody:
         codes=tuple(codes),
         message=printable(messages[-1]) if messages else "",
         text=" ".join([whole, *messages]).lower(),
+        words=" ".join(messages).lower(),
         is_json=True,
     )
 

@@ -187,11 +187,11 @@ def _verdict_5xx(status: int, body: ErrorBody) -> _Verdict:
     if status == 500 and body.code in _BY_CODE:
         verdict = _BY_CODE[body.code]
         return verdict if verdict[0] is Reason.SERVER else _SERVER
-    # Only the gateway's own words count: a page of a proxy may quote anything.
+    # Only the gateway's own words count: a page of a proxy, and a request that is echoed, may say anything.
     if status == 503 and body.is_json:
-        if body.code == "model_not_found" or "no available channel" in body.text or "无可用渠道" in body.text:
+        if body.code == "model_not_found" or "no available channel" in body.words or "无可用渠道" in body.words:
             return _NO_CHANNEL
-        if re.search(r"\bsystem_\w*overloaded\b", body.text):
+        if re.search(r"\bsystem_\w*overloaded\b", " ".join([body.words, *body.codes])):
             return _SERVER_REFUSED
     return _SERVER
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from veo_provider.api.calls import Answer, Kind, id_problem
-from veo_provider.api.error_body import is_error, mapping, parse_json, printable
+from veo_provider.api.error_body import MAX_NESTING, is_error, mapping, parse_json, printable
 from veo_provider.api.errors import problem_of, request_id
 from veo_provider.api.problem import Accepted, Problem, Reason
 
@@ -23,7 +23,7 @@ def read_submit(answer: Answer) -> str | Problem:
     :returns: the generation id, or the problem with what is known about a bill.
     """
     if not 200 <= answer.status < 300:
-        return problem_of(Kind.SUBMIT, answer)
+        return _refused(answer)
     document, rest = _first_document(answer.body)
     if document is None or answer.truncated:
         return _no_id(answer, "the answer is not JSON, or not all of it")
@@ -41,9 +41,39 @@ def read_submit(answer: Answer) -> str | Problem:
         return found
     problem = problem_of(Kind.SUBMIT, answer)
     # An error that names a task may stand beside a billed one: it proves nothing.
-    names_one = any(name in place for place in (document, mapping(document.get("data"))) for name in _ID_NAMES)
+    names_one = _names_an_id(document, MAX_NESTING)
     unsure = problem.reason is Reason.PROTOCOL or names_one
     return _no_id(answer, problem.message) if unsure else problem
+
+
+def _refused(answer: Answer) -> Problem:
+    problem = problem_of(Kind.SUBMIT, answer)
+    # Whatever its status, an answer that names a task may stand beside a billed one, and the name must not be lost.
+    if not _names_a_task(parse_json(answer.body), MAX_NESTING):
+        return problem
+    said = printable(answer.body.decode(errors="replace"), 300)
+    return replace(problem, accepted=Accepted.MAYBE, message=f"{problem.message} It said: {said}")
+
+
+def _names_a_task(value: Any, depth: int) -> bool:
+    if isinstance(value, list):
+        return depth > 0 and any(_names_a_task(item, depth - 1) for item in value)
+    if not isinstance(value, dict) or depth <= 0:
+        return False
+    return bool(value.get("task_id")) or any(_names_a_task(item, depth - 1) for item in value.values())
+
+
+def _names_an_id(value: Any, depth: int) -> bool:
+    if isinstance(value, list):
+        return any(_names_an_id(item, depth - 1) for item in value) if depth else True
+    if not isinstance(value, dict):
+        return False
+    # Deeper than anybody looks there may be one.
+    return (
+        not depth
+        or any(name in value for name in _ID_NAMES)
+        or any(_names_an_id(item, depth - 1) for item in value.values())
+    )
 
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:

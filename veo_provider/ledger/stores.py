@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TASK_STATE_KEY = "veo_submit"
 DEFAULT_DEPLOYMENT = "default"
 DEFAULT_DEAD_AFTER = 7200.0
+MIN_DEAD_AFTER = 600.0
+"""Ten minutes is the longest that a generation is reported to take."""
 
 
 class Ledger(Protocol):
@@ -119,12 +121,33 @@ def ledger_for(context: Context) -> Ledger:
 
 
 def dead_after() -> float:
-    """Return the seconds of ``[veo] generation_dead_after``: older without an end is dead, for a clear."""
-    return float(conf.getfloat("veo", "generation_dead_after", fallback=DEFAULT_DEAD_AFTER))
+    """
+    Return the seconds of ``[veo] generation_dead_after``: older without an end is dead, for a clear.
+
+    :raises ValueError: it is no such number, or so small that a clear would buy while a generation is under way.
+    """
+    text = str(conf.get("veo", "generation_dead_after", fallback="") or "").strip()
+    try:
+        seconds = float(text or DEFAULT_DEAD_AFTER)
+    except ValueError:
+        seconds = 0.0
+    if not seconds >= MIN_DEAD_AFTER:
+        raise ValueError(
+            f"[veo] generation_dead_after must be a number of seconds of at least {MIN_DEAD_AFTER:g}, not {text!r}"
+        )
+    return seconds
 
 
 def folder_from_config() -> str | None:
-    """Return the folder for all records of this deployment, from ``[veo] ledger_path`` and ``deployment``."""
+    """
+    Return the folder for all records of this deployment, from ``[veo] ledger_path`` and ``deployment``.
+
+    :raises ValueError: the folder would be another one for each process.
+    """
     path = str(conf.get("veo", "ledger_path", fallback="") or "").strip()
     deployment = str(conf.get("veo", "deployment", fallback="") or "").strip() or DEFAULT_DEPLOYMENT
+    # Two slashes make a host of a folder's name, and fsspec a path below wherever the process was started.
+    scheme, _, rest = path.rpartition("://")
+    if path and scheme in ("", "file", "local") and not rest.startswith("/"):
+        raise ValueError(f"{path!r} is no absolute path; a local folder is file:///with/three/slashes")
     return f"{path.rstrip('/')}/{deployment}" if path else None

@@ -27,6 +27,13 @@ def check_choices(**choices: tuple[Any, str, str]) -> list[str]:
     ]
 
 
+def check_flags(**flags: Any) -> list[str]:
+    """List which arguments are neither ``True`` nor ``False``: a text such as "False" would count as true."""
+    return [
+        f"{name}: {value!r} is neither True nor False" for name, value in flags.items() if not isinstance(value, bool)
+    ]
+
+
 def check_cost_limit(limit: Any) -> list[str]:
     """List what is wrong with ``max_cost``."""
     fine = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit >= 0)

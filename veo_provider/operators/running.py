@@ -13,7 +13,7 @@ from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.request import RequestError, VeoRequest, parse_request
 from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, WaitPlan, judge
-from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
+from veo_provider.exceptions import VeoConfigurationError, VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
 from veo_provider.operators.bookkeeping import mark_done, open_book, recorded_id
@@ -118,7 +118,7 @@ class Run:
             now=time.time(),
             resubmits=task.on_unknown_submit == "resubmit",
             keeps=task.on_clear == "keep",
-            dead_after=dead_after(),
+            dead_after=self._dead_after(),
         )
         book = open_book(self._context, self._log, reuse=task.reuse)
         self._submitter = Submitter(task.hook, book, current, time.time() + task.timeout, self._log)
@@ -171,6 +171,12 @@ class Run:
                 f"({request.sample_count} x {request.duration_seconds} s), so nothing was "
                 "sent. Ask for less, or raise max_cost"
             )
+
+    def _dead_after(self) -> float:
+        try:
+            return dead_after()
+        except ValueError as error:
+            raise VeoConfigurationError(f"{error}. Nothing was sent") from None
 
     def _plan(self, got: Obtained) -> WaitPlan:
         task, now = self._task, time.time()

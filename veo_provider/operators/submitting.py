@@ -103,7 +103,8 @@ class Submitter:
         if request is None:
             raise problem or AssertionError
         # Whoever clears a task wants another video than the one that there is.
-        reused = self._reused(request) if record is None else None
+        bought_nothing = record is None or (record.phase is Phase.REFUSED and not record.earlier)
+        reused = self._reused(request) if bought_nothing else None
         if reused is not None:
             return reused
         check(request)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from veo_provider.exceptions import VeoValidationError
-from veo_provider.operators.checks import check_choices, check_cost_limit, check_waiting
+from veo_provider.operators.checks import check_choices, check_cost_limit, check_flags, check_waiting
 from veo_provider.operators.links import VeoConsoleLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 
@@ -117,6 +117,7 @@ class VeoGenerateOperator(RequestOperator):
             on_clear=(on_clear, "regenerate", "keep"),
         )
         problems += check_cost_limit(max_cost)
+        problems += check_flags(deferrable=deferrable, wait_for_completion=wait_for_completion, reuse=reuse)
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.prompt = prompt

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
-from veo_provider.operators.checks import check_choices, check_waiting
+from veo_provider.operators.checks import check_choices, check_flags, check_waiting
 from veo_provider.operators.links import VeoConsoleLink
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class VeoGenerationSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         problems = check_waiting(poke_interval=self.poke_interval, timeout=self.timeout)
-        problems += check_choices(on_filtered=(on_filtered, "fail", "skip"))
+        problems += check_choices(on_filtered=(on_filtered, "fail", "skip")) + check_flags(deferrable=deferrable)
         if problems:
             raise VeoValidationError("; ".join(problems))
         # Rendering leaves text in the place of another task's output.

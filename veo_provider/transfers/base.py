@@ -22,6 +22,7 @@ from veo_provider.exceptions import (
     VeoTransientError,
     VeoValidationError,
 )
+from veo_provider.operators.checks import check_flags
 from veo_provider.raising import error_for
 from veo_provider.transfers.lineage import (
     FOLDER,
@@ -83,7 +84,8 @@ class VeoTransferOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Store the videos; return their URIs."""
-        problems = [*self._problems(), *self.destination_problems()]
+        flags = {self.overwrite_argument: getattr(self, self.overwrite_argument)}
+        problems = [*self._problems(), *self.destination_problems(), *check_flags(**flags)]
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.generation_id = self.generation_id.strip()

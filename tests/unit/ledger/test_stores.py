@@ -183,5 +183,21 @@ def test_no_ledger_forgets() -> None:
 
 def test_when_a_generation_counts_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dead_after() == 7200
-    monkeypatch.setenv("AIRFLOW__VEO__GENERATION_DEAD_AFTER", "60")
-    assert dead_after() == 60
+    monkeypatch.setenv("AIRFLOW__VEO__GENERATION_DEAD_AFTER", "")
+    assert dead_after() == 7200
+    monkeypatch.setenv("AIRFLOW__VEO__GENERATION_DEAD_AFTER", "600")
+    assert dead_after() == 600
+
+
+@pytest.mark.parametrize("text", ["-1", "0", "599", "nan", "two hours"])
+def test_a_clear_must_not_buy_beside_a_live_generation(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__GENERATION_DEAD_AFTER", text)
+    with pytest.raises(ValueError, match="generation_dead_after must be a number"):
+        dead_after()
+
+
+@pytest.mark.parametrize("path", ["file://veo/ledger", "veo-ledger", "./x", "file://./x"])
+def test_a_folder_that_each_process_would_find_elsewhere(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", path)
+    with pytest.raises(ValueError, match="no absolute path"):
+        stores.folder_from_config()

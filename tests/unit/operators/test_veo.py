@@ -384,3 +384,9 @@ def test_rendering(tmp_path: Path) -> None:
     assert len(task.image) < 120
     assert task.images == {"image": inline, "last_frame_image": "https://h/b.png?sig=secret"}
     assert task.last_frame_image == "https://h/b.png?..."
+
+
+@pytest.mark.parametrize("flag", ["deferrable", "wait_for_completion", "reuse"])
+def test_a_flag_must_be_one(flag: str) -> None:
+    with pytest.raises(VeoValidationError, match=f"{flag}: 'False' is neither True nor False"):
+        operator(**{flag: "False"})
