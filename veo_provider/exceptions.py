@@ -34,11 +34,17 @@ The errors of this provider.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Self
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from veo_provider.api.problem import Accepted, Reason
+
+
+def _is_named(known: str, text: str) -> bool:
+    # A short id may be a piece of something else.
+    return re.search(rf"(?<![\w-]){re.escape(known)}(?![\w-])", text) is not None
 
 
 class VeoError(AirflowException):
@@ -79,7 +85,7 @@ class VeoError(AirflowException):
     def __str__(self) -> str:
         """The message, which always names the generation and the request where they are known."""
         facts = {"generation": self.generation_id, "request": self.request_id}
-        named = ", ".join(f"{name} {v}" for name, v in facts.items() if v and v not in self.message)
+        named = ", ".join(f"{name} {v}" for name, v in facts.items() if v and not _is_named(v, self.message))
         return f"{self.message} ({named})" if named else self.message
 
     def about(self, generation_id: str) -> Self:

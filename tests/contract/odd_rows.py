@@ -93,5 +93,11 @@ ODD_POLLS = [
         {"error": "x", "metadata": {"response": {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": []}}},
         "content_policy",
     ),
+    Poll(
+        "two frames echoed as plain base64",
+        ok({"task_id": "abc", "status": "processing", "image": "A" * 300_000, "last_frame_image": "B" * 300_000}),
+        "running",
+        "processing",
+    ),
     Poll("too many small tokens", ok({"status": "queued", "x": [0] * 100_000}), reason="server", transient=True),
 ]

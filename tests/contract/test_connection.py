@@ -192,6 +192,14 @@ def test_a_path_is_not_lost_in_a_uri() -> None:
         read_connection("c", host="https://gw.example", schema="gateway")
 
 
+def test_a_bundle_must_hold_certificates(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("no certificate")
+    for path, words in ((tmp_path, "there is no file"), (empty, "no certificates in PEM form")):
+        with pytest.raises(VeoConfigurationError, match=words):
+            read_connection("c", host=None, extra={"ca_bundle": str(path)})
+
+
 def test_every_mistake_in_one_error() -> None:
     with pytest.raises(VeoConfigurationError) as caught:
         read_connection(

@@ -13,7 +13,7 @@ import json
 import re
 from enum import Enum, auto
 
-MAX_STRING = 64 * 1024
+MAX_STRING = 16 * 1024
 """Bytes of any other string that are kept."""
 MAX_HEAD = 256
 """Characters within which a data URI's comma must come."""

@@ -181,8 +181,8 @@ def read_connection(
     if last_frame_field not in LAST_FRAME_FIELDS:
         problems.append(f"extra last_frame_field must be one of {', '.join(LAST_FRAME_FIELDS)}")
     ca_bundle = text(extra, "ca_bundle", problems)
-    if ca_bundle and not os.path.exists(ca_bundle):
-        problems.append(f"extra ca_bundle: there is no file {ca_bundle}")
+    if ca_bundle and (wrong := _wrong_bundle(ca_bundle)):
+        problems.append(f"extra ca_bundle: {wrong}")
     prices, wrong_prices = read_prices(extra.get("prices"))
     problems += [f"extra prices: {problem}" for problem in wrong_prices]
     key = (password or "").strip()
@@ -229,6 +229,17 @@ def _base_url(host: str | None, schema: str | None, port: int | None, problems: 
     if not fine:
         problems.append(f"the base URL (host) must be like {DEFAULT_BASE_URL}")
     return url
+
+
+def _wrong_bundle(path: str) -> str | None:
+    if not os.path.isfile(path):
+        return f"there is no file {path}"
+    # Not loaded: a triggerer would do that in its event loop, every time it looks the connection up.
+    try:
+        with open(path, "rb") as file:
+            return None if b"-----BEGIN " in file.read() else f"{path} holds no certificates in PEM form"
+    except OSError as error:
+        return f"{path} can't be read: {error.strerror}"
 
 
 def _proxy(extra: Mapping[str, Any], problems: list[str]) -> str | None:
