@@ -28,6 +28,7 @@ The errors of this provider.
         |-- VeoModelUnavailableError          no channel for the model just now
         |-- VeoGenerationFailedError          the generation failed; another may not
         |-- VeoNotReadyError                  the generation has no video yet
+        |-- VeoStorageError                   the user's own store failed or refused
         |-- VeoResubmitError                  an unknown submit that the next try may repeat
         `-- VeoDeadlineError                  our time limit; the generation goes on
 """
@@ -229,6 +230,12 @@ class VeoNotReadyError(VeoTransientError):
     """The generation has no video yet."""
 
     default_reason = Reason.NOT_READY
+
+
+class VeoStorageError(VeoTransientError):
+    """The user's own store, or the way to it, failed or refused. The video is still at the gateway, for a while."""
+
+    default_reason = Reason.STORAGE
 
 
 class VeoResubmitError(VeoTransientError):

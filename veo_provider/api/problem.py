@@ -42,6 +42,8 @@ class Reason(StrEnum):
     RESULT_GONE = "result_gone"
     NO_VIDEO = "no_video"
     """The generation counts as succeeded, but its answer never named a video."""
+    STORAGE = "storage"
+    """The user's own store, or the way to it, failed or refused."""
     UNSAFE_LINK = "unsafe_link"
     """A result link that the safety rules refuse."""
     LEDGER = "ledger"

@@ -7,14 +7,15 @@ import json
 import os
 import posixpath
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.ledger.record import Record
 
-LOCAL = ("", "file", "local")
 _DIGITS = 6
 
 
@@ -30,18 +31,20 @@ class FolderLedger:
 
     :param root: URI of the folder for all tasks of a deployment.
     :param task: DAG, run, task and map index.
+    :param before: reads what this task has written before there was a folder.
     """
 
     crash_safe = True
     outlives_runs = True
 
-    def __init__(self, root: str, task: tuple[str, ...]) -> None:
+    def __init__(self, root: str, task: tuple[str, ...], before: Callable[[], Record | None] = lambda: None) -> None:
+        self._before = before
         self._folder = ObjectStoragePath("/".join([root.rstrip("/"), *(quote(part, safe="") for part in task)]))
 
     def read(self) -> Record | None:
         """Return the record with the highest number."""
         numbers = self._numbers()
-        return self._read(max(numbers)) if numbers else None
+        return self._read(max(numbers)) if numbers else self._before()
 
     def claim(self, record: Record, after: Record | None) -> bool:  # noqa: ARG002
         """Create the record's file, which must not be there yet: its number is the next after the one decided on."""
@@ -82,7 +85,7 @@ class FolderLedger:
 
 def replace(path: ObjectStoragePath, data: bytes) -> None:
     """Write a small file whole, or not at all."""
-    if path.protocol not in LOCAL:
+    if path.protocol not in LOCAL_SCHEMES:
         path.fs.pipe_file(path.path, data)
         return
     os.makedirs(os.path.dirname(path.path), exist_ok=True)
@@ -104,12 +107,12 @@ def read_json(path: ObjectStoragePath) -> Any:
 
 def _create(path: ObjectStoragePath, data: bytes) -> bool:
     """Write a small file where none is; tell whether it was this process that did."""
-    if path.protocol in LOCAL:
+    if path.protocol in LOCAL_SCHEMES:
         os.makedirs(os.path.dirname(path.path), exist_ok=True)
     try:
         with path.fs.open(path.path, "xb") as file:
             file.write(data)
-            if path.protocol in LOCAL:
+            if path.protocol in LOCAL_SCHEMES:
                 file.flush()
                 os.fsync(file.fileno())
     except FileExistsError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.sdk import conf
 
+from veo_provider.api.locations import is_absolute
 from veo_provider.ledger.folder import FolderLedger
 from veo_provider.ledger.record import Record
 
@@ -112,12 +113,15 @@ def ledger_for(context: Context) -> Ledger:
 
     :param context: the task's context.
     """
-    if (folder := folder_from_config()) is not None:
-        ti = context["ti"]
-        map_index = getattr(ti, "map_index", None)
-        return FolderLedger(folder, (ti.dag_id, ti.run_id, ti.task_id, str(-1 if map_index is None else map_index)))
     store = context.get("task_state_store")
-    return NoLedger() if store is None else TaskStateLedger(store)
+    without_folder = NoLedger() if store is None else TaskStateLedger(store)
+    if (folder := folder_from_config()) is None:
+        return without_folder
+    ti = context["ti"]
+    map_index = getattr(ti, "map_index", None)
+    task = (ti.dag_id, ti.run_id, ti.task_id, str(-1 if map_index is None else map_index))
+    # The folder may have been named between a try and its retry.
+    return FolderLedger(folder, task, before=without_folder.read)
 
 
 def dead_after() -> float:
@@ -146,8 +150,6 @@ def folder_from_config() -> str | None:
     """
     path = str(conf.get("veo", "ledger_path", fallback="") or "").strip()
     deployment = str(conf.get("veo", "deployment", fallback="") or "").strip() or DEFAULT_DEPLOYMENT
-    # Two slashes make a host of a folder's name, and fsspec a path below wherever the process was started.
-    scheme, _, rest = path.rpartition("://")
-    if path and scheme in ("", "file", "local") and not rest.startswith("/"):
+    if path and not is_absolute(path):
         raise ValueError(f"{path!r} is no absolute path; a local folder is file:///with/three/slashes")
     return f"{path.rstrip('/')}/{deployment}" if path else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, Asset, BaseOperator, XComArg
 
 from veo_provider.api.calls import id_problem
+from veo_provider.api.error_body import printable
 from veo_provider.api.result import MAX_VIDEO_BYTES, ResultProblem
 from veo_provider.exceptions import (
     VeoDeadlineError,
@@ -19,6 +20,7 @@ from veo_provider.exceptions import (
     VeoNotFoundError,
     VeoPermanentError,
     VeoResultGoneError,
+    VeoStorageError,
     VeoTransientError,
     VeoValidationError,
 )
@@ -57,6 +59,8 @@ class VeoTransferOperator(BaseOperator):
 
     overwrite_argument: str
     """The argument that allows another object to be replaced."""
+    flags: Sequence[str]
+    """The arguments that must be ``True`` or ``False``."""
 
     def __init__(
         self,
@@ -84,8 +88,10 @@ class VeoTransferOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Store the videos; return their URIs."""
-        flags = {self.overwrite_argument: getattr(self, self.overwrite_argument)}
-        problems = [*self._problems(), *self.destination_problems(), *check_flags(**flags)]
+        flags = {name: getattr(self, name) for name in self.flags}
+        problems = [*self._problems(), *check_flags(**flags)]
+        with _naming(str(self.generation_id)):
+            problems += self.destination_problems()
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.generation_id = self.generation_id.strip()
@@ -253,5 +259,13 @@ def _naming(generation_id: str) -> Iterator[None]:
     except AirflowTaskTimeout as error:
         raise VeoDeadlineError(
             "The task's execution_timeout came while the video was being stored; nothing partial is left",
+            generation_id=generation_id,
+        ) from error
+    except Exception as error:
+        # A store's client raises classes of its own, and often the next try goes well.
+        raise VeoStorageError(
+            f"The store failed or refused: {printable(f'{type(error).__name__}: {error}')}. Check the destination, its "
+            "connection and its rights. The generation isn't touched by that, but the gateway keeps its video for a "
+            "short time only",
             generation_id=generation_id,
         ) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.exceptions import VeoTransientError
 from veo_provider.transfers.lineage import add_hook_lineage
 from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, media_type
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from veo_provider.api.result import VideoStream
 
 SIDECAR = ".veo.json"
-LOCAL = ("", "file", "local")
 # What these call the media type when a file is opened. They show an object only when its upload is completed.
 _UPLOADING = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", "gcs": "content_type"}
 
@@ -171,7 +171,7 @@ def _hash(path: ObjectStoragePath) -> str:
 
 
 def _stage(path: ObjectStoragePath) -> Stage:
-    if path.protocol in LOCAL:
+    if path.protocol in LOCAL_SCHEMES:
         return _local
     return _uploaded if path.protocol in _UPLOADING else _moved
 

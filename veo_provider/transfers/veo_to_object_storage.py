@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
+from veo_provider.api.locations import LOCAL_SCHEMES, is_absolute, scheme_of
 from veo_provider.transfers.base import VeoTransferOperator
-from veo_provider.transfers.object_storage import LOCAL, SIDECAR, ObjectStorageDestination
+from veo_provider.transfers.object_storage import SIDECAR, ObjectStorageDestination
 
 
 class VeoToObjectStorageOperator(VeoTransferOperator):
@@ -49,6 +49,7 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
 
     template_fields: Sequence[str] = (*VeoTransferOperator.template_fields, "dst", "dst_conn_id")
     overwrite_argument = "overwrite"
+    flags = ("overwrite",)
 
     def __init__(
         self,
@@ -82,12 +83,12 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
             return [f"dst must name an object, such as {dst}clip.mp4, not a folder"]
         if str(dst).endswith(SIDECAR):
             return [f"dst must not end with {SIDECAR}, as the file of facts beside another video does: {dst!r}"]
-        parts = urlsplit(str(dst))
-        host = parts.netloc.rpartition("@")[2]
-        if parts.scheme in LOCAL and (host or not parts.path.startswith("/")):
+        scheme = scheme_of(str(dst))
+        if not is_absolute(str(dst)):
             return [f"dst must be absolute, such as file:///data/videos/clip.mp4, not {dst!r}"]
         try:
-            _ = ObjectStoragePath(dst, conn_id=self.dst_conn_id).fs
+            path = ObjectStoragePath(dst, conn_id=self.dst_conn_id)
+            is_folder = scheme in LOCAL_SCHEMES and path.fs.isdir(path.path)
         except (ImportError, ValueError) as error:
-            return [f"dst: nothing installed here writes {parts.scheme}:// ({error})"]
-        return []
+            return [f"dst: nothing installed here writes {scheme}:// ({error})"]
+        return [f"dst must name an object, such as {dst}/clip.mp4, not a folder that exists"] if is_folder else []

@@ -65,6 +65,7 @@ class VeoToS3Operator(VeoTransferOperator):
     )
     template_fields_renderers = {"extra_args": "json", "metadata": "json"}  # noqa: RUF012
     overwrite_argument = "replace"
+    flags = ("replace", "encrypt")
 
     def __init__(
         self,
@@ -113,7 +114,14 @@ class VeoToS3Operator(VeoTransferOperator):
         """Return what is wrong with the arguments that concern S3."""
         from boto3.s3.transfer import S3Transfer
 
-        problems = []
+        texts: dict[str, Any] = {"s3_key": self.s3_key, "s3_bucket": self.s3_bucket, "acl_policy": self.acl_policy}
+        problems = [
+            f"{name} must be text, not {value!r:.100}"
+            for name, value in texts.items()
+            if not isinstance(value, (str, type(None)))
+        ]
+        if problems:
+            return problems
         try:
             bucket, key = self._place()
             if not bucket:
@@ -132,7 +140,7 @@ class VeoToS3Operator(VeoTransferOperator):
         metadata: Any = self.metadata or {}
         if not isinstance(extra_args, Mapping) or not isinstance(metadata, Mapping):
             return [*problems, "extra_args and metadata must be mappings"]
-        unknown = sorted(set(extra_args) - set(S3Transfer.ALLOWED_UPLOAD_ARGS))
+        unknown = sorted(map(str, set(extra_args) - set(S3Transfer.ALLOWED_UPLOAD_ARGS)))
         if unknown:
             problems.append(f"extra_args: boto3 doesn't take {', '.join(unknown)} for an upload")
         if "Metadata" in extra_args:

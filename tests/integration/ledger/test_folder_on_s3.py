@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 
 import pytest
 from airflow.sdk.io import store
 
 from tests.support.s3 import S3Server
-from tests.unit.ledger.test_stores import INTENT, TASK, stored
+from tests.unit.ledger.test_stores import INTENT, TASK, race_of_threads, stored
 from veo_provider.ledger.folder import FolderLedger
 from veo_provider.ledger.record import Phase
 from veo_provider.ledger.reuse import ReuseIndex
@@ -57,22 +56,7 @@ def test_a_record_is_kept_and_followed(root: str) -> None:
 
 
 def test_of_many_threads_one_may_send(root: str) -> None:
-    barrier = threading.Barrier(8)
-    won: list[str] = []
-
-    def race(nonce: str) -> None:
-        ledger = FolderLedger(root, TASK)
-        barrier.wait()
-        if ledger.claim(replace(INTENT, nonce=nonce), None):
-            won.append(nonce)
-
-    threads = [threading.Thread(target=race, args=(str(number),)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert FolderLedger(root, TASK).read() == replace(INTENT, nonce=won[0], where=FolderLedger(root, TASK).read().where)  # type: ignore[union-attr]
+    race_of_threads(root)
 
 
 def test_of_many_processes_one_may_send(root: str) -> None:

@@ -17,7 +17,13 @@ from botocore.exceptions import ClientError
 from tests.integration.transfers.conftest import Bucket
 from tests.support.s3 import S3Server
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, breaks, movie, run, stream_of
-from veo_provider.exceptions import VeoNetworkError, VeoPermanentError, VeoProtocolError, VeoTransientError
+from veo_provider.exceptions import (
+    VeoNetworkError,
+    VeoPermanentError,
+    VeoProtocolError,
+    VeoStorageError,
+    VeoTransientError,
+)
 from veo_provider.transfers.s3 import S3Destination
 from veo_provider.transfers.stored import PART
 from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
@@ -252,8 +258,8 @@ def test_s3_does_not_tell(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
-def test_an_error_of_s3_passes_through(bucket: Bucket) -> None:
-    with pytest.raises(ClientError, match="NoSuchBucket"):
+def test_an_error_of_s3_names_the_generation(bucket: Bucket) -> None:
+    with pytest.raises(VeoStorageError, match=r"NoSuchBucket.*\(generation task_1\)"):
         run(transfer(bucket, s3_bucket="there-is-none"), FakeHook())
 
 

@@ -92,22 +92,28 @@ def test_a_late_process_does_not_fill_a_gap(tmp_path: Path) -> None:
     assert not ledger.claim(replace(INTENT, nonce="late"), None)
 
 
-def test_of_many_processes_one_may_send(tmp_path: Path) -> None:
+def race_of_threads(root: str) -> None:
+    """Of eight that have read nothing, and claim at the same moment, one may send: the one whose intent is there."""
     barrier = threading.Barrier(8)
     won: list[str] = []
 
     def race(nonce: str) -> None:
-        ledger = FolderLedger(f"file://{tmp_path}", TASK)
+        ledger = FolderLedger(root, TASK)
         barrier.wait()
         if ledger.claim(replace(INTENT, nonce=nonce), None):
             won.append(nonce)
 
-    threads = [threading.Thread(target=race, args=(str(n),)) for n in range(8)]
+    threads = [threading.Thread(target=race, args=(str(number),)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(won) == 1
+    assert stored(FolderLedger(root, TASK).read()) == replace(INTENT, nonce=won[0])
+
+
+def test_of_many_threads_one_may_send(tmp_path: Path) -> None:
+    race_of_threads(f"file://{tmp_path}")
 
 
 def test_a_torn_record_is_no_missing_one(tmp_path: Path) -> None:
@@ -162,6 +168,16 @@ def test_the_state_never_expires() -> None:
     assert store.retentions == [timedelta.max]
 
 
+def test_a_folder_that_is_named_between_two_tries_hides_no_submit(tmp_path: Path) -> None:
+    before = TaskStateLedger(TaskState())
+    before.write(replace(RECORD, number=3))
+    ledger = FolderLedger(f"file://{tmp_path}", TASK, before=before.read)
+    assert ledger.read() == replace(RECORD, number=3, where=before.where)
+    after = replace(INTENT, nonce="next", number=4)
+    assert ledger.claim(after, ledger.read())
+    assert stored(ledger.read()) == after
+
+
 def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(ledger_for(Task().context), NoLedger)
     assert isinstance(ledger_for(Task(task_state_store=TaskState()).context), TaskStateLedger)
@@ -170,6 +186,9 @@ def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = ledger_for(Task(task_state_store=TaskState(), map_index=3).context)
     assert ledger.claim(INTENT, None)
     assert (tmp_path / "blue" / "dag" / "run" / "generate" / "3" / "000001.json").exists()
+    store = TaskState()
+    TaskStateLedger(store).write(RECORD)
+    assert stored(ledger_for(Task(task_state_store=store, map_index=4).context).read()) == RECORD
     monkeypatch.delenv("AIRFLOW__VEO__DEPLOYMENT")
     assert stores.folder_from_config() == f"file://{tmp_path}/default"
 

@@ -8,6 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow.sdk import AssetAlias
 from airflow.sdk.lineage import HookLineageCollector
+from botocore.exceptions import ClientError
 
 from tests.unit.transfers.fakes import FakeHook, FakeTask, breaks, context_of, movie, run
 from veo_provider.api.problem import Problem, Reason
@@ -18,9 +19,11 @@ from veo_provider.exceptions import (
     VeoNetworkError,
     VeoPermanentError,
     VeoResultGoneError,
+    VeoStorageError,
     VeoValidationError,
 )
 from veo_provider.transfers import lineage
+from veo_provider.transfers.object_storage import ObjectStorageDestination
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 GONE = VeoResultGoneError("gone: generate it anew", generation_id="task_1")
@@ -164,6 +167,28 @@ def test_an_error_of_the_stream_names_the_generation(tmp_path: Path) -> None:
     hook = FakeHook([movie(2000)], breaks(error))
     with pytest.raises(VeoNetworkError, match=r"broke off \(generation task_1\)"):
         run(transfer(tmp_path), hook)
+
+
+@pytest.mark.parametrize("method", ["find", "write"])
+@pytest.mark.parametrize("error", [PermissionError("not yours"), ClientError({"Error": {"Code": "SlowDown"}}, "Put")])
+def test_an_error_of_the_store_names_the_generation(
+    tmp_path: Path, error: Exception, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ObjectStorageDestination, method, lambda *_: raising(error))
+    with pytest.raises(VeoStorageError, match=rf"{type(error).__name__}: .*\(generation task_1\)") as caught:
+        run(transfer(tmp_path), FakeHook())
+    assert caught.value.__cause__ is error
+
+
+def test_a_folder_is_no_name_for_a_video(tmp_path: Path) -> None:
+    with pytest.raises(VeoValidationError, match="not a folder that exists"):
+        run(transfer(tmp_path, dst=f"file://{tmp_path}", overwrite=True), FakeHook())
+    with pytest.raises(VeoValidationError, match="overwrite: 'no' is neither True nor False"):
+        run(transfer(tmp_path, overwrite="no"), FakeHook())
+
+
+def raising(error: Exception) -> None:
+    raise error
 
 
 def test_nothing_is_told_of_a_failure(tmp_path: Path) -> None:
