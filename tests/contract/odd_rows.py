@@ -12,6 +12,11 @@ from tests.support.raw_server import Reply
 _PAGE = b"<html><title>503</title>No available channel, system_cpu_overloaded</html>"
 
 
+_DEEP: dict[str, Any] = {}
+for _ in range(20):
+    _DEEP = {"data": _DEEP}
+
+
 def _unknown(name: str, reply: Reply) -> Submit:
     return Submit(name, reply, reason="unknown_submit", accepted="maybe")
 
@@ -31,6 +36,10 @@ ODD_SUBMITS = [
         "503 around a prompt with the words",
         Reply(503, {"error": {"message": "upstream failed"}, "request": {"prompt": "no available channel"}}),
     ),
+    _unknown(
+        "503 around a prompt about load",
+        Reply(503, {"error": {"message": "upstream failed"}, "request": {"prompt": "system_cpu_overloaded"}}),
+    ),
     # Whatever names a task may stand beside a billed one.
     _unknown(
         "200 with an error around an id, deeper",
@@ -41,6 +50,7 @@ ODD_SUBMITS = [
         "503 without a channel that names a task",
         Reply(503, {"data": [{"task_id": "task_7"}], "error": {"code": "model_not_found", "message": "m"}}),
     ),
+    _unknown("429 with more than anybody looks into", Reply(429, json.dumps(_DEEP).encode())),
     _unknown("503 text that quotes the words", Reply(503, b"no available channel")),
     Submit("404 model_not_found", openai_error(404, "model_not_found", "no such model"), reason="invalid_request"),
     Submit("404 of another service", Reply(404, {"detail": "Not Found"}), reason="wrong_base_url"),
@@ -61,6 +71,13 @@ def _failed(name: str, task: dict[str, Any], problem: str) -> Poll:
 
 
 ODD_POLLS = [
+    Poll(
+        "a small video whose scheme is escaped",
+        ok(b'{"task_id":"abc","status":"succeeded","url":"\\u0064ata:video\\/mp4;base64,AAAA"}'),
+        "succeeded",
+        "succeeded",
+        inline=1,
+    ),
     Poll(
         "another generation",
         ok({"task_id": "xyz", "status": "succeeded", "url": LINK}),

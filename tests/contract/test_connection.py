@@ -187,6 +187,16 @@ def test_defaults_and_text_from_the_form() -> None:
     assert "sk-1" not in repr(connection)
 
 
+@pytest.mark.parametrize("url", ["https://a..b", "https://gw:0", f"https://{'x' * 64}.example", "https://.gw"])
+def test_what_no_machine_can_have_is_not_tried(url: str) -> None:
+    with pytest.raises(VeoConfigurationError, match="base URL"):
+        read_connection("c", host=url)
+    with pytest.raises(VeoConfigurationError, match="extra proxy"):
+        read_connection("c", host=None, extra={"proxy": url})
+    for fine in ("http://[::1]:80", "http://my_gateway:8080", "https://gw.example.", "https://bücher.example"):
+        assert read_connection("c", host=fine).base_url == fine
+
+
 def test_a_path_is_not_lost_in_a_uri() -> None:
     with pytest.raises(VeoConfigurationError, match="JSON"):
         read_connection("c", host="https://gw.example", schema="gateway")

@@ -97,6 +97,9 @@ def test_poll(row: Poll, mode: str, server: RawServer, conn_id: str) -> None:
         Reply(200, b'data: {"task_id":"task_BILLED"}'),
         Reply(200, b'{"task_id":"task_BILLED","status":"pen', {"Connection": "close"}, cut=38, length=False),
         Reply(200, {"code": "400", "data": {"task_id": "task_BILLED"}}),
+        Reply(429, {"task_id": "task_BILLED", "error": {"message": "slow down"}}),
+        Reply(500, {"code": "insert_task_failed", "message": "m", "data": {"id": "task_BILLED"}}),
+        Reply(502, {"error": {"message": "bad gateway"}, "data": "task_BILLED"}),
     ],
 )
 def test_an_unknown_submit_quotes_what_may_name_it(reply: Reply, server: RawServer, conn_id: str) -> None:
@@ -179,6 +182,19 @@ def test_get_generation_returns_a_failure_and_raises_a_problem(server: RawServer
     assert hook.get_generation("abc").phase == "failed"
     with pytest.raises(VeoPermanentError, match="abc"):
         hook.get_generation("abc")
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_what_is_quoted_holds_no_key_and_no_signature(mode: str, server: RawServer, conn_id: str) -> None:
+    words = "Wrong key Bearer sk-contract-0123456789 for https://b/i.png?X-Amz-Signature=s3cret"
+    server.answer(Reply(400, {"error": {"message": words}}))
+    seen = _poll(mode, conn_id)
+    assert isinstance(seen, Problem)
+    assert "Wrong key Bearer *** for https://b/i.png?..." in seen.message
+    server.answer(Reply(200, {"message": words, "n": "\\u0041"}))
+    with pytest.raises(VeoUnknownSubmitError, match=r"Bearer \*\*\* for https://b/i\.png\?\.\.\.") as caught:
+        VeoHook(conn_id).submit(REQUEST)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_signed_link_is_in_no_repr(server: RawServer, conn_id: str) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -53,6 +54,17 @@ def test_a_trickling_inline_video_is_ended(server: RawServer, conn_id: str, monk
     with hook.open_video("abc") as stream, pytest.raises(VeoNetworkError):
         stream.read()
     hook.close()
+
+
+def test_a_proxy_that_trickles_before_there_is_a_connection(server: RawServer, connect: Callable[..., str]) -> None:
+    reply = Reply(200, drip=0.05, headers={"X": "x" * 100})
+    server.answer(reply)
+    server.dripped = 0
+    seen = _poll("sync", connect("https://gateway.invalid", proxy=server.url))
+    assert isinstance(seen, Problem)
+    assert "took longer than" in seen.message
+    # It was ended within the head, not by a read timeout behind it.
+    assert server.dripped < 100
 
 
 def test_a_limit_is_over_with_its_call(server: RawServer, conn_id: str) -> None:

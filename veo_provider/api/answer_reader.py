@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from veo_provider.api.answer_scanner import MAX_DEPTH, AnswerScanner, AnswerTooLarge
 from veo_provider.api.calls import Answer, Kind
+from veo_provider.api.error_body import parse_json
 
 MAX_DOCUMENT = 1024 * 1024
 """Bytes of an answer without its inline videos; the largest known is the list of models."""
@@ -17,6 +17,9 @@ MAX_GENERATION = 128 * 1024
 
 SMALL = 16 * 1024
 """Bytes up to which an answer is first looked at as a whole."""
+
+MIN_SECRET = 8
+"""Characters; what is shorter may be a piece of anything else."""
 
 MAX_SECONDS = 120.0
 """Seconds that a whole answer may take. A byte now and then keeps every other time limit from being reached."""
@@ -29,12 +32,14 @@ class AnswerReader:
     :param status: HTTP status code.
     :param headers: the answer's headers.
     :param kind: what the call was for.
+    :param secret: what is taken out of the answer if it is echoed: errors quote answers.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str], kind: Kind) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], kind: Kind, secret: str) -> None:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._scanner = AnswerScanner(max_document=MAX_GENERATION if kind is Kind.POLL else MAX_DOCUMENT)
+        self._secret = secret.encode() if len(secret) >= MIN_SECRET else None
         self._too_large = False
         self._small: bytearray | None = bytearray()
 
@@ -53,11 +58,16 @@ class AnswerReader:
         if self._small is not None:
             seen = bytes(self._small)
             if _is_plain(seen):
-                return Answer(self._status, self._headers, seen, now)
+                return self._answer(seen, now)
             self._scan(seen)
         # An answer without a length that breaks off looks like any other; half an id would look like an id.
         truncated = self._too_large or not self._scanner.complete
-        return Answer(self._status, self._headers, self._scanner.document(), now, truncated)
+        return self._answer(self._scanner.document(), now, truncated)
+
+    def _answer(self, body: bytes, now: float, truncated: bool = False) -> Answer:
+        if self._secret is not None:
+            body = body.replace(self._secret, b"***")
+        return Answer(self._status, self._headers, body, now, truncated)
 
     def _scan(self, chunk: bytes) -> bool:
         try:
@@ -72,8 +82,4 @@ def _is_plain(seen: bytes) -> bool:
     # A backslash could hide the scheme of a data URI.
     if b"data:" in seen or b"\\" in seen or seen.count(b"[") + seen.count(b"{") > MAX_DEPTH:
         return False
-    try:
-        json.loads(seen)
-    except ValueError:
-        return False
-    return True
+    return parse_json(seen) is not None

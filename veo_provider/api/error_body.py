@@ -12,6 +12,12 @@ from typing import Any
 MAX_NESTING = 12
 MAX_TEXT = 600
 MAX_CODE = 100
+_SECRETS = re.compile(
+    # user:password@ of any URL. A user alone may be the id of an Airflow connection, but not of a web address.
+    r"(?<=//)[^/'\"@:]*:[^/\s'\"]*@|(?:(?<=http://)|(?<=https://))[^/\s'\"@]*@"
+    # A query may hold a signature, which opens what it signs to whoever reads it.
+    r"|(?<=[^\s<])\?[^\s'\"<>]+"
+)
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,17 @@ class ErrorBody:
 
 
 def printable(text: str, limit: int = MAX_TEXT) -> str:
-    """Shorten a text from outside, and take out what could forge a log line."""
-    clean = text[: limit * 4]
+    """Shorten a text from outside, and take out what could forge a log line, or open what isn't the reader's."""
+    clean = without_secrets(text[: limit * 4])
     if not clean.isprintable():
         clean = "".join(c if c.isprintable() else " " for c in clean)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def without_secrets(text: str) -> str:
+    """Take users, passwords and queries out of the URLs in a text."""
+    return _SECRETS.sub(lambda found: "?..." if found[0][0] == "?" else "", text)
 
 
 def read_error_body(body: bytes) -> ErrorBody:

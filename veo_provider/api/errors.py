@@ -31,7 +31,6 @@ _SERVER_ACCEPTED: _Verdict = (Reason.SERVER, True, _YES)
 _TIMED_OUT: _Verdict = (Reason.NETWORK, True, _MAYBE)
 _PROXY_REFUSED: _Verdict = (Reason.CONFIGURATION, False, _NO)
 
-_USERINFO = re.compile(r"//[^/@'\"]*@")
 _QUOTA_CODES = {"quota_not_enough", "insufficient_user_quota", "pre_consume_token_quota_failed"}
 _EXHAUSTED = ("exhausted", "quota", "额度", "余额", "已用尽")
 _INVALID_STATUS = {405, 411, 413, 414, 415, 422, 501}
@@ -207,8 +206,7 @@ def unanswered(kind: Kind, base_url: str, error: BaseException, *, request_began
         whether a submit may have been accepted: libraries raise the same classes before and after.
     """
     sent = kind is Kind.SUBMIT and request_began
-    # aiohttp names the proxy with its password.
-    words = printable(_USERINFO.sub("//", f"{type(error).__name__}: {error}"), 300)
+    words = printable(f"{type(error).__name__}: {error}", 300)
     return Problem(
         Reason.NETWORK,
         f"No answer from {base_url}: {words}" if not sent else f"The answer of {base_url} was lost: {words}",

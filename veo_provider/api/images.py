@@ -7,11 +7,12 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from veo_provider.api.error_body import printable
+from veo_provider.api.error_body import printable, without_secrets
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 """Google's limit for an input image."""
@@ -106,6 +107,23 @@ def shorten_image(value: Any) -> str:
     head = _DATA_TYPE.match(text)
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:12]
     return f"{f'{head[0].lower()};base64,' if head else ''}... ({len(value)} characters, sha256 {digest})"
+
+
+def shorten_values(value: Any) -> Any:
+    """
+    Return other parameters fit to be shown: images and URIs anywhere in them as :func:`shorten_image` shows them.
+
+    :param value: any JSON value, or an author's value of any type, which is left as it is.
+    """
+    if isinstance(value, Mapping):
+        return {key: shorten_values(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shorten_values(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    is_one = _URI.fullmatch(text) or image_kind(text) is ImageKind.INLINE
+    return shorten_image(text) if is_one else without_secrets(value)
 
 
 def _place(scheme: str, rest: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veo_provider.api.error_body import parse_json, printable
-from veo_provider.api.images import read_image, shorten_image
+from veo_provider.api.images import read_image, shorten_image, shorten_values
 from veo_provider.api.models import MODELS
 
 DURATIONS = (4, 6, 8)
@@ -87,11 +87,11 @@ class VeoRequest:
         return {name: value for name, value in named.items() if value is not None} | dict(self.extra_parameters)
 
     def summary(self) -> dict[str, Any]:
-        """Return the request fit to be shown: JSON values, inline images shortened, the prompt whole."""
+        """Return the request fit to be shown: JSON values, images and signed URLs shortened, the prompt whole."""
         values = {name: getattr(self, name) for name in WIRE_NAMES}
         for name in IMAGE_FIELDS:
             values[name] = shorten_image(values[name]) if values[name] else None
-        values["extra_parameters"] = dict(self.extra_parameters) or None
+        values["extra_parameters"] = shorten_values(self.extra_parameters) or None
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import binascii
 import hashlib
 import io
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 _HEAD = 64
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\f\v"
-# What a page that came in the video's place may hold of a signed link.
-_QUERY = re.compile(r"(?<!<)\?[^\s\"'<>]*")
 
 
 class ResultProblem(Exception):
@@ -231,7 +228,7 @@ class VideoStream(io.RawIOBase):
     def _check_head(self, head: bytes) -> None:
         # One that was cut within these bytes must not pass for something else.
         if head[:1] != b"\0" or not b"ftyp".startswith(head[4:8]):
-            begin = printable(_QUERY.sub("", head[:200].decode("utf-8", "replace")), 100)
+            begin = printable(head[:200].decode("utf-8", "replace"), 100)
             kind = printable(self.content_type, 60)
             raise bad_result(f"The result is no MP4 video: its type is {kind!r} and it begins with {begin!r}")
         self._check_boxes(head)

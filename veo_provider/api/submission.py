@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,39 +41,31 @@ def read_submit(answer: Answer) -> str | Problem:
         return found
     problem = problem_of(Kind.SUBMIT, answer)
     # An error that names a task may stand beside a billed one: it proves nothing.
-    names_one = _names_an_id(document, MAX_NESTING)
+    names_one = _any_object(document, lambda found: any(name in found for name in _ID_NAMES))
     unsure = problem.reason is Reason.PROTOCOL or names_one
     return _no_id(answer, problem.message) if unsure else problem
 
 
 def _refused(answer: Answer) -> Problem:
     problem = problem_of(Kind.SUBMIT, answer)
-    # Whatever its status, an answer that names a task may stand beside a billed one, and the name must not be lost.
-    if not _names_a_task(parse_json(answer.body), MAX_NESTING):
-        return problem
-    said = printable(answer.body.decode(errors="replace"), 300)
-    return replace(problem, accepted=Accepted.MAYBE, message=f"{problem.message} It said: {said}")
+    document = parse_json(answer.body)
+    if problem.accepted is Accepted.NO:
+        # Whatever its status, an answer that names a task may stand beside a billed one.
+        if not _any_object(document, lambda found: bool(found.get("task_id"))):
+            return problem
+        problem = replace(problem, accepted=Accepted.MAYBE)
+    # A name must not be lost, wherever it stands.
+    return replace(problem, message=f"{problem.message} It said: {_quoted(answer)}") if document else problem
 
 
-def _names_a_task(value: Any, depth: int) -> bool:
-    if isinstance(value, list):
-        return depth > 0 and any(_names_a_task(item, depth - 1) for item in value)
-    if not isinstance(value, dict) or depth <= 0:
+def _any_object(value: Any, wanted: Callable[[dict[str, Any]], bool], depth: int = MAX_NESTING) -> bool:
+    """Tell whether any object in a document is wanted; deeper than anybody looks there may be one."""
+    if not isinstance(value, (dict, list)):
         return False
-    return bool(value.get("task_id")) or any(_names_a_task(item, depth - 1) for item in value.values())
-
-
-def _names_an_id(value: Any, depth: int) -> bool:
-    if isinstance(value, list):
-        return any(_names_an_id(item, depth - 1) for item in value) if depth else True
-    if not isinstance(value, dict):
-        return False
-    # Deeper than anybody looks there may be one.
-    return (
-        not depth
-        or any(name in value for name in _ID_NAMES)
-        or any(_names_an_id(item, depth - 1) for item in value.values())
-    )
+    if not depth or (isinstance(value, dict) and wanted(value)):
+        return True
+    items = value.values() if isinstance(value, dict) else value
+    return any(_any_object(item, wanted, depth - 1) for item in items)
 
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
@@ -105,12 +97,16 @@ def _usable_id(value: Any) -> str | None:
     return text if id_problem(text) is None else None
 
 
+def _quoted(answer: Answer) -> str:
+    return printable(answer.body.decode(errors="replace"), 300)
+
+
 def _no_id(answer: Answer, why: str) -> Problem:
     return Problem(
         Reason.PROTOCOL,
         f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}. It said: "
         # Whatever is in it may name the generation that is billed.
-        f"{printable(answer.body.decode(errors='replace'), 300) or 'nothing'}",
+        f"{_quoted(answer) or 'nothing'}",
         accepted=Accepted.MAYBE,
         status_code=answer.status,
         request_id=request_id(answer),

@@ -85,7 +85,7 @@ class AsyncHttp:
                 self._watch.begin(limit)
                 try:
                     async with session.request(call.method, url, allow_redirects=False) as response:
-                        reader = AnswerReader(response.status, response.headers, call.kind)
+                        reader = AnswerReader(response.status, response.headers, call.kind, self.connection.api_key)
                         # Whatever is there, without an iterator of its own for each answer.
                         while (chunk := await response.content.readany()) and reader.feed(chunk):
                             self._watch.heard(limit)

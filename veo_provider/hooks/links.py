@@ -17,7 +17,7 @@ from veo_provider.api.error_body import printable
 from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off
-from veo_provider.hooks.link_rules import LinkAdapter, LinkRules, link_request, origin, without_secrets
+from veo_provider.hooks.link_rules import LinkAdapter, LinkRules, link_request, origin
 from veo_provider.hooks.time_limit import STALL_SECONDS, limited, unstalled
 from veo_provider.raising import error_for
 
@@ -32,9 +32,9 @@ LONGEST_PAUSE = 3.0
 
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
 _REDIRECTS = {301, 302, 303, 307, 308}
-# 401 is a store's; the gateway's own means the key.
 # Stores also keep other words here, such as what an upload was split up with (aws-chunked).
 _COMPRESSED = re.compile(r"\b(?:x-)?(?:gzip|deflate|compress|br|zstd)\b", re.IGNORECASE)
+# 401 is a store's; the gateway's own means the key.
 _GONE = {401, 403, 404, 410}
 _CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
 _RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})")
@@ -232,4 +232,4 @@ def _words(error: BaseException) -> str:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = next((part for part in error.args if isinstance(part, BaseException)), None)
-    return printable(without_secrets(f"{type(error).__name__}: {error}"), 200)
+    return printable(f"{type(error).__name__}: {error}", 200)

@@ -30,9 +30,6 @@ REQUEST_FIELDS = (
 )
 
 
-_IMAGE_FIELDS = ("image", "last_frame_image")
-
-
 class RequestOperator(BaseOperator):
     """
     An operator whose arguments make a request.
@@ -42,8 +39,8 @@ class RequestOperator(BaseOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # Images as they will be sent; the template fields hold what may be shown.
-        self.images: dict[str, Any] = {}
+        # As they will be sent; the template fields hold what may be shown.
+        self.hidden: dict[str, Any] = {}
 
     def resolve_template_files(self) -> None:
         """Read the prompt's file when the DAG is parsed; a model that ends in ``.prompt`` names no file."""
@@ -62,7 +59,8 @@ class RequestOperator(BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        from veo_provider.api.images import shorten_image
+        from veo_provider.api.images import shorten_image, shorten_values
+        from veo_provider.api.request import IMAGE_FIELDS
 
         names = list(template_fields)
         prompt = [name for name in names if name == "prompt"]
@@ -73,8 +71,9 @@ class RequestOperator(BaseOperator):
             super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
         finally:
             self.template_ext = extensions
-        for name in _IMAGE_FIELDS:
+        for name in (*IMAGE_FIELDS, "extra_parameters"):
             value = getattr(self, name)
-            if value is not None and (shown := shorten_image(value)) != value:
-                self.images[name] = value
+            shorten = shorten_image if name in IMAGE_FIELDS else shorten_values
+            if value is not None and (shown := shorten(value)) != value:
+                self.hidden[name] = value
                 setattr(self, name, shown)

@@ -58,6 +58,21 @@ def test_outside_text_stays_on_one_line_and_short(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("image https://b/i.png?X-Amz-Signature=s3cret&x=1 is bad", "image https://b/i.png?... is bad"),
+        ('{"url":"https://b/i.png?sig=s3cret","n":1}', '{"url":"https://b/i.png?...","n":1}'),
+        ("with url: /v.mp4?sig=s3cret (caused by", "with url: /v.mp4?... (caused by"),
+        ("https://me:s3cr@et@h/p and http://s3cret@h/p", "https://h/p and http://h/p"),
+        ("is it down? Yes <?xml what?", "is it down? Yes <?xml what?"),
+        ("s3://conn_id@bucket/key of me@example.com", "s3://conn_id@bucket/key of me@example.com"),
+    ],
+)
+def test_outside_text_is_shown_without_what_opens_a_link(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
     ("message", "reason", "transient"),
     [
         *[

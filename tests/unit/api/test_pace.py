@@ -8,27 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.api.test_waiting import DONE, RUNNING, START, Run
+from tests.benchmarks.polls import wait
+from tests.unit.api.test_waiting import DONE, START, Run
+from veo_provider.api.generation import Generation, Phase
 from veo_provider.api.pace import CAUTION, MAX_MODELS, REMEMBERED, Pace
-from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, Seen, Sleep, WaitPlan, waiting
-
-
-def wait(seconds: float, pace: Pace, rng: random.Random, model: str | None = "m") -> tuple[int, float]:
-    """Wait for a generation that takes so many seconds; return the number of polls, and how late its end was seen."""
-    run = Run()
-    plan = WaitPlan("g", START + 1200, DEFAULT_INTERVAL, START + FIRST_POLL_DELAY, START, model)
-    flow = waiting(plan, lambda: run.now, rng.random, run.tell, pace)
-    step: object = next(flow)
-    polls = 0
-    while not isinstance(step, Outcome):
-        if isinstance(step, Sleep):
-            run.now += step.seconds
-            step = next(flow)
-        else:
-            polls += 1
-            seen: Seen = DONE if run.now - START >= seconds else RUNNING
-            step = flow.send(seen)
-    return polls, run.now - START - seconds
+from veo_provider.api.waiting import DEFAULT_INTERVAL, Outcome, Sleep, WaitPlan, waiting
 
 
 def minute_long(rng: random.Random) -> Iterator[float]:
@@ -40,7 +24,7 @@ def minute_long(rng: random.Random) -> Iterator[float]:
 def test_a_minute_takes_at_most_half_of_the_polls_and_is_known_as_soon(seed: int) -> None:
     rng = random.Random(seed)
     pace = Pace()
-    seen = [wait(seconds, pace, rng) for seconds, _ in zip(minute_long(rng), range(200), strict=False)]
+    seen = [wait(seconds, pace, "m", rng) for seconds, _ in zip(minute_long(rng), range(200), strict=False)]
     learned = seen[10:]
     polls = sorted(polls for polls, _ in learned)
     late = sorted(late for _, late in learned)
@@ -53,34 +37,34 @@ def test_a_minute_takes_at_most_half_of_the_polls_and_is_known_as_soon(seed: int
 def test_nothing_is_known_at_first() -> None:
     assert Pace().usual("m") == 0
     assert Pace().usual(None) == 0
-    polls, late = wait(60, Pace(), random.Random(1))
+    polls, late = wait(60, Pace(), "m", random.Random(1))
     assert polls > 10
     assert late <= DEFAULT_INTERVAL
 
 
 def test_an_interval_of_ones_own_is_kept() -> None:
     pace, rng = Pace(), random.Random(1)
-    wait(60, pace, rng)
-    assert wait(60, pace, rng, model=None)[0] > 10
+    wait(60, pace, "m", rng)
+    assert wait(60, pace, None, rng)[0] > 10
 
 
 def test_it_follows_a_model_that_becomes_faster_or_slower() -> None:
     pace, rng = Pace(), random.Random(1)
     for _ in range(REMEMBERED):
-        wait(100, pace, rng)
+        wait(100, pace, "m", rng)
     assert 80 < pace.usual("m") < 100
     for _ in range(30):
-        wait(30, pace, rng)
+        wait(30, pace, "m", rng)
     assert pace.usual("m") < 36
     for _ in range(REMEMBERED):
-        wait(100, pace, rng)
+        wait(100, pace, "m", rng)
     assert 80 < pace.usual("m") < 100
 
 
 def test_an_early_failure_is_known_within_half_a_minute() -> None:
     pace = Pace()
     pace.note("m", 300)
-    _, late = wait(40, pace, random.Random(1))
+    _, late = wait(40, pace, "m", random.Random(1))
     assert late <= 30
 
 
@@ -101,3 +85,16 @@ def test_it_remembers_no_end_of_models() -> None:
         pace.note(f"m{number}", 10)
     assert pace.usual("m0") == CAUTION * 10
     assert pace.usual(f"m{MAX_MODELS + 5}") == 0
+
+
+def test_a_link_that_lags_is_not_waited_for_like_an_end() -> None:
+    pace, run = Pace(), Run()
+    pace.note("m", 300)
+    flow = waiting(
+        WaitPlan("g", START + 1200, 5.0, START + 10, START, "m"), lambda: run.now, lambda: 0.5, run.tell, pace
+    )
+    next(flow)
+    next(flow)
+    step = flow.send(Generation("g", Phase.SUCCEEDED, "succeeded"))
+    assert isinstance(step, Sleep)
+    assert step.seconds <= 5

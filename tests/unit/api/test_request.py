@@ -200,7 +200,18 @@ def test_warnings(values: dict[str, Any], words: str | None) -> None:
 
 def test_an_image_is_shown_shortened_and_a_signed_url_without_its_query() -> None:
     inline = f"data:image/png;base64,{b64(PNG * 100)}"
-    summary = parse_request(BASE | {"image": inline, "last_frame_image": "https://h/b.png?sig=secret"}).summary()
+    more = {
+        "references": [{"uri": "s3://b/k?sig=secret", "weight": 1}, inline],
+        "negativePrompt": "no? see https://h/?a=s",
+    }
+    values = {"image": inline, "last_frame_image": "https://h/b.png?sig=secret", "extra_parameters": more}
+    request = parse_request(BASE | values)
+    assert request.wire()["references"] == more["references"]
+    summary = request.summary()
+    shown = summary["extra_parameters"]
+    assert shown["references"][0] == {"uri": "s3://b/k?...", "weight": 1}
+    assert len(shown["references"][1]) < 100
+    assert shown["negativePrompt"] == "no? see https://h/?..."
     assert summary["image"].startswith("data:image/png;base64,... (")
     assert len(summary["image"]) < 100
     assert summary["last_frame_image"] == "https://h/b.png?..."
