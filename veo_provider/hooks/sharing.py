@@ -36,7 +36,10 @@ _all: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedConnection]] 
 
 def shared_connection(conn_id: str) -> SharedConnection:
     """Return what is shared for a connection in the running event loop."""
-    return _all.setdefault(asyncio.get_running_loop(), {}).setdefault(conn_id, SharedConnection(conn_id))
+    of_loop = _all.setdefault(asyncio.get_running_loop(), {})
+    if conn_id not in of_loop:
+        of_loop[conn_id] = SharedConnection(conn_id)
+    return of_loop[conn_id]
 
 
 class SharedConnection:
@@ -89,9 +92,9 @@ class SharedConnection:
         return seen
 
     async def _sit_out(self, by: float) -> None:
-        pause = self._paused_until - time.time()
-        if pause > 0:
-            await asyncio.sleep(max(0.0, min(pause + random.random() * SPREAD_SECONDS, by - time.time())))  # noqa: S311
+        # Whoever wakes first may be refused again, and the pause is longer then.
+        while (end := min(self._paused_until, by)) > time.time():  # noqa: ASYNC110 - nothing tells when a time comes
+            await asyncio.sleep(min(end + random.random() * SPREAD_SECONDS, by) - time.time())  # noqa: S311
 
     async def _ask(self, http: AsyncHttp | Problem, generation_id: str) -> Seen:
         if isinstance(http, Problem):

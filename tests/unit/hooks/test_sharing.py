@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,7 @@ import pytest
 
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.waiting import WaitPlan
+from veo_provider.api.waiting import MAX_RETRY_AFTER, WaitPlan
 from veo_provider.hooks import http_async, sharing
 from veo_provider.hooks.veo import VeoAsyncHook
 
@@ -182,16 +183,24 @@ async def test_calls_on_their_way_end_on_the_old_session(
     connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sharing, "LOOK_UP_SECONDS", 0.0)
+    unclosed: list[object] = []
+    # A session that is left to the garbage collector says so here.
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: unclosed.append(said))
     async with listening(Gateway(seconds=0.2)) as gateway:
         connect(gateway.url)
-        slow = [asyncio.create_task(_poll()) for _ in range(3)]
-        await asyncio.sleep(0.1)
-        connect(gateway.url, key="sk-second")
-        assert isinstance((await _poll())[0], Generation)
-        assert all(isinstance(one[0], Generation) for one in await asyncio.gather(*slow))
+        async with VeoAsyncHook(CONN_ID):  # the connection stays in use
+            slow = [asyncio.create_task(_poll()) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            connect(gateway.url, key="sk-second")
+            assert isinstance((await _poll())[0], Generation)
+            assert all(isinstance(one[0], Generation) for one in await asyncio.gather(*slow))
+            await asyncio.sleep(0.05)
+            assert sorted(gateway.keys) == ["sk-first"] * 3 + ["sk-second"]
+            assert gateway.open == 1
         await asyncio.sleep(0.05)
-        assert sorted(gateway.keys) == ["sk-first"] * 3 + ["sk-second"]
         assert gateway.open == 0
+    gc.collect()
+    assert unclosed == []
 
 
 async def test_a_connection_that_cannot_be_looked_up_again_is_used_on(
@@ -239,6 +248,22 @@ async def test_one_429_pauses_everybody(connect: Callable[..., None], monkeypatc
         assert time.monotonic() - began < 5
 
 
+async def test_whoever_wakes_from_a_pause_heeds_the_next_one(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "SPREAD_SECONDS", 0.5)
+    busy: list[tuple[int, dict[str, str], Any]] = [(429, {"Retry-After": "1"}, {})] * 3
+    async with listening(Gateway(lambda _: busy.pop() if busy else RUNNING)) as gateway, VeoAsyncHook(CONN_ID) as hook:
+        connect(gateway.url)
+        await hook.poll("g")
+        seen = await asyncio.gather(*(hook.poll("g") for _ in range(10)))
+        # Of those whom the first pause held up one was refused, and the others waited on.
+        assert sum(isinstance(one, Problem) for one in seen) == 2
+        assert len(gateway.times) == 11
+        assert gateway.times[2] - gateway.times[1] >= 1.0
+        assert gateway.times[3] - gateway.times[2] >= 1.0
+
+
 async def test_pauses_grow_while_the_gateway_refuses(
     connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +281,22 @@ async def test_pauses_grow_while_the_gateway_refuses(
             await hook.poll("g")
     assert [round(seconds) for seconds in asked[1:8]] == [2, 4, 8, 16, 32, 60, 60]
     assert round(asked[9]) == 2
+
+
+async def test_many_refusals_at_once_are_one(connect: Callable[..., None]) -> None:
+    async with listening(Gateway(lambda _: (429, {}, {}), seconds=0.1)) as gateway, VeoAsyncHook(CONN_ID) as hook:
+        connect(gateway.url)
+        await asyncio.gather(*(hook.poll("g") for _ in range(10)))
+        assert len(gateway.times) == 10
+        assert 1 < hook._shared._paused_until - time.time() <= 2
+
+
+async def test_a_pause_has_an_end(connect: Callable[..., None]) -> None:
+    answer: tuple[int, dict[str, str], Any] = (429, {"Retry-After": "86400"}, {})
+    async with listening(Gateway(lambda _: answer)) as gateway, VeoAsyncHook(CONN_ID) as hook:
+        connect(gateway.url)
+        await hook.poll("g")
+        assert 0 < hook._shared._paused_until - time.time() <= MAX_RETRY_AFTER
 
 
 async def test_no_turn_is_a_problem_that_passes(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
