@@ -61,6 +61,7 @@ class RawServer:
         self.replies: list[Reply] = []
         self.requests: list[Request] = []
         self.connections = 0
+        self.dripped = 0
         self._stopped = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
@@ -118,6 +119,7 @@ class RawServer:
         with suppress(OSError):  # the client may have had enough
             for byte in _encode(reply)[:-1]:
                 connection.sendall(bytes([byte]))
+                self.dripped += 1
                 if self._stopped.wait(reply.drip):
                     return
             self._stopped.wait(20)

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow.providers.common.compat.sdk import mask_secret
 
@@ -219,7 +219,7 @@ def _base_url(host: str | None, schema: str | None, port: int | None, problems: 
         if not parts.port and port:
             url = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
         fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
-        fine = fine and url.isprintable() and " " not in url
+        fine = fine and url.isprintable() and " " not in url and _can_be_reached(parts)
         if parts.username or parts.password:
             problems.append(
                 "the base URL (host) must not hold a user or password; the key goes into the password field"
@@ -257,13 +257,19 @@ def _is_proxy(url: str) -> bool:
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
             and " " not in (parts.hostname or "")
-            and parts.port != 0
+            and _can_be_reached(parts)
             and parts.path in ("", "/")
             and url.isprintable()
             and not {"?", "#"}.intersection(url)
         )
     except ValueError:
         return False
+
+
+def _can_be_reached(parts: SplitResult) -> bool:
+    """Whether any machine may have such a name and port; what no machine can have would be tried until the timeout."""
+    # Raises a ValueError where a label is empty or too long.
+    return parts.port != 0 and bool((parts.hostname or "").encode("idna"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +19,6 @@ from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
 from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, unstalled
-
-log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -70,13 +67,7 @@ class SyncHttp:
             return self._send(call, self._kept_alive())
         # On a connection kept alive that the gateway has just closed, a POST fails in a way that
         # can't be told from one that was accepted.
-        session = self._new_session()
-        answer = self._send(call, session)
-        try:
-            session.close()
-        except BaseException as error:  # noqa: BLE001 - Airflow's execution_timeout may strike here: the id is worth more
-            log.warning("The connection of a submit couldn't be closed: %s", type(error).__name__)
-        return answer
+        return self._send(call, self._new_session(keeps=False))
 
     def open_inline(
         self,
@@ -120,7 +111,7 @@ class SyncHttp:
                 limited(session.shut_down, self.connection.call_timeout),
                 self._request(call, session, body) as response,
             ):
-                reader = AnswerReader(response.status_code, response.headers, call.kind)
+                reader = AnswerReader(response.status_code, response.headers, call.kind, self.connection.api_key)
                 self._read_into(reader, response)
                 answer = reader.answer(time.time())
         # Not NETWORK_ERRORS: whatever else a library raises over an answer (requests does over a strange
@@ -154,7 +145,7 @@ class SyncHttp:
                 return
 
     def _refusal(self, call: Call, session: LimitedSession, response: requests.Response) -> Problem:
-        reader = AnswerReader(response.status_code, response.headers, call.kind)
+        reader = AnswerReader(response.status_code, response.headers, call.kind, self.connection.api_key)
         try:
             with limited(session.shut_down, self.connection.call_timeout), response:
                 self._read_into(reader, response)
@@ -191,8 +182,8 @@ class SyncHttp:
             self._session = self._new_session()
         return self._session
 
-    def _new_session(self) -> LimitedSession:
-        session = LimitedSession()
+    def _new_session(self, *, keeps: bool = True) -> LimitedSession:
+        session = LimitedSession(keeps=keeps)
         # A trusted environment would put the credentials of a .netrc file in the place of our key.
         session.trust_env = False
         session.verify = self.connection.verify

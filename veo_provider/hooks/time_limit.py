@@ -29,11 +29,13 @@ class LimitedSession(requests.Session):
 
     A read timeout starts anew with every byte. So a limit shuts the sockets down, which ends whatever waits for
     them: headers and chunks included.
+
+    :param keeps: whether connections are kept for the next call. If not, nothing has to be closed in the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = True) -> None:
         super().__init__()
-        self._watched = WatchedAdapter()
+        self._watched = WatchedAdapter(keeps=keeps)
         for prefix in ("https://", "http://"):
             self.mount(prefix, self._watched)
 
@@ -74,9 +76,14 @@ def limited(shut_down: Callable[[], None], seconds: float) -> Iterator[None]:
 
 
 class WatchedAdapter(HTTPAdapter):
-    """Knows the sockets that it made, and can end whatever waits for one of them."""
+    """
+    Knows the sockets that it made, and can end whatever waits for one of them.
 
-    def __init__(self) -> None:
+    :param keeps: whether connections are given back to a pool. Airflow's ``execution_timeout`` may strike while the
+        pool's queue is locked, and whatever touches that pool next then waits for ever.
+    """
+
+    def __init__(self, *, keeps: bool = True) -> None:
         super().__init__()
         self._made: WeakSet[Any] = WeakSet()
         adapter = self
@@ -98,7 +105,16 @@ class WatchedAdapter(HTTPAdapter):
         class Pool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain
 
-        class PoolTls(urllib3.HTTPSConnectionPool):
+            def _get_conn(self, timeout: float | None = None) -> Any:
+                return super()._get_conn(timeout) if keeps else self._new_conn()
+
+            def _put_conn(self, conn: Any) -> None:
+                if keeps:
+                    super()._put_conn(conn)
+                elif conn is not None:
+                    conn.close()
+
+        class PoolTls(Pool, urllib3.HTTPSConnectionPool):
             ConnectionCls = Tls
 
         self._pools = {"http": Pool, "https": PoolTls}

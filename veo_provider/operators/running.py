@@ -145,7 +145,7 @@ class Run:
         return given
 
     def _request(self) -> VeoRequest:
-        values = {name: getattr(self._task, name) for name in REQUEST_FIELDS} | self._task.images
+        values = {name: getattr(self._task, name) for name in REQUEST_FIELDS} | self._task.hidden
         try:
             request = read_frames(parse_request(values))
         except RequestError as error:
@@ -155,11 +155,12 @@ class Run:
         return request
 
     def _check_cost(self, request: VeoRequest) -> None:
-        """Refuse what is dearer than ``max_cost``, or has no price."""
+        """Say what a request costs; refuse what is dearer than ``max_cost``, or has no price then."""
         limit = self._task.max_cost
+        cost = self._task.hook.connection.prices.estimate(request)
+        self._log.info("Estimated cost: %s", "unknown" if cost is None else f"{cost:g} US dollars")
         if limit is None:
             return
-        cost = self._task.hook.connection.prices.estimate(request)
         if cost is None:
             raise VeoValidationError(
                 f"max_cost={limit:g}: the price of {request.model} at {request.resolution} is unknown, so "

@@ -64,9 +64,6 @@ class Story:
             self.facts["submitted_at"] = _iso(submitted_at)
         if not is_new:
             self.log.info("Taking up generation %s: nothing is submitted", generation_id)
-        if is_new:
-            cost = self.facts.get("cost_usd", "unknown")
-            self.log.info("Estimated cost: %s", cost if cost == "unknown" else f"{cost:g} US dollars")
         self.push()
 
     def read(self, event: Any) -> Outcome:

@@ -145,9 +145,10 @@ class Submitter:
                 generation_id=record.generation_id,
             )
         if action is Action.REFUSE_ELSEWHERE:
+            how = "clear the task" if not self._current.keeps else "set on_clear='regenerate' and clear the task"
             raise VeoConfigurationError(
                 f"This task's generation can't be asked for: {decision.why}. Nothing was sent. Let the connection "
-                "lead there again; or clear the task to submit to the new address",
+                f"lead there again; or {how} to submit to the new address",
                 generation_id=record.generation_id,
             )
         if self._current.max_tries > record.max_tries:

@@ -129,7 +129,7 @@ class VeoGenerationSensor(BaseSensorOperator):
                 with closing(self.hook):
                     event = event_instead(self.hook, self._checked_id(), next_kwargs)
             except VeoError as error:
-                raise error.about(str(self.generation_id)) from None
+                self._raise(error, error)
             next_method, next_kwargs = "execute_complete", {"event": event}
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -176,6 +176,9 @@ class VeoGenerationSensor(BaseSensorOperator):
         return self._end(self._story(context), outcome)
 
     def _raise(self, error: Exception, cause: BaseException) -> NoReturn:
+        if isinstance(error, VeoError) and not isinstance(error, VeoValidationError):
+            # The connection may be wrong; the generation is there all the same.
+            error.about(str(self.generation_id))
         if self.soft_fail or self.never_fail:
             raise AirflowSkipException(str(error)) from cause
         if error is cause:

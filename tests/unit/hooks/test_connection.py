@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 
 from veo_provider.api.problem import Problem
 from veo_provider.api.request import parse_request
 from veo_provider.exceptions import VeoConfigurationError
-from veo_provider.hooks.connection import VeoConnection, read_connection
+from veo_provider.hooks.connection import VeoConnection, from_airflow, read_connection
 from veo_provider.hooks.veo import VeoAsyncHook, VeoHook
 
 MODEL = "veo-3.1-generate-preview"
@@ -232,3 +233,13 @@ def test_prices(text: bool, connect: Callable[..., VeoConnection]) -> None:
     assert connection.prices.estimate(request) == 3.2
     assert connect().prices.estimate(request) is None
     assert hash(connection) != hash(None)
+
+
+def test_a_connection_that_has_not_changed_warns_once(caplog: pytest.LogCaptureFixture) -> None:
+    found = Connection(conn_id="c", conn_type="veo", host="http://gw.example", password="sk-12345678")
+    with caplog.at_level(logging.WARNING, logger="veo_provider.hooks.connection"):
+        known = from_airflow("c", found)
+        assert from_airflow("c", found, known=known) == known
+        assert len(caplog.records) == 1
+        from_airflow("c", found)
+        assert len(caplog.records) == 2

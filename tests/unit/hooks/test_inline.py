@@ -31,12 +31,12 @@ def read(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> Read:
     fields = {"conn_type": "veo", "host": server.url, "password": "sk-inline"}
     monkeypatch.setenv("AIRFLOW_CONN_VEO_TEST", json.dumps(fields))
 
-    def reading(video: bytes, missing: int = 0) -> bytes:
+    def reading(video: bytes, missing: int = 0, refusals: tuple[Reply, ...] = ()) -> bytes:
         url = f"data:video/mp4;base64,{base64.b64encode(video).decode()}"
         whole = Reply(200, {"task_id": "abc", "status": "succeeded", "url": url})
         # Its end is the connection's: no length tells that there was more.
         cut = Reply(200, whole.payload[: len(whole.payload) - missing], {"Connection": "close"}, 10**9, length=False)
-        server.answer(whole, cut)
+        server.answer(whole, *refusals, cut)
         hook = VeoHook("veo_test")
         try:
             with hook.open_video("abc") as stream:
@@ -60,3 +60,8 @@ def test_an_answer_that_ends_behind_the_video_is_a_cut(read: Read) -> None:
 def test_a_cut_file_that_the_gateway_stored_is_a_cut(read: Read) -> None:
     with pytest.raises(VeoNetworkError, match="but its mdat box goes on"):
         read(VIDEO[:-10])
+
+
+def test_a_refusal_in_its_place_that_breaks_off_is_asked_again(read: Read, server: RawServer) -> None:
+    assert read(VIDEO, refusals=(Reply(502, b"half of it", cut=4),)) == VIDEO
+    assert len(server.requests) == 3

@@ -15,6 +15,7 @@ from tests.unit.operators.test_veo import operator
 from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoDeadlineError,
+    VeoInvalidRequestError,
     VeoTransientError,
     VeoValidationError,
 )
@@ -49,7 +50,8 @@ def submits(gateway: Simulator) -> int:
 async def test_the_estimate_is_a_fact(ti: Task, priced: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     await run(ti, duration_seconds=4, sample_count=2)
     assert ti.xcoms["veo_generation"]["cost_usd"] == 1.2
-    assert "Estimated cost: 1.2 US dollars" in capsys.readouterr().out
+    log = capsys.readouterr().out
+    assert 0 < log.index("Estimated cost: 1.2 US dollars") < log.index("Submitted generation")
 
 
 async def test_without_a_price_it_is_unknown_and_never_nothing(
@@ -98,6 +100,15 @@ async def test_the_same_request_of_another_task_is_reused(ti: Task, gateway: Sim
     assert ids(gateway) == [first, second]
     # From then on the newer one is handed back.
     assert await run(Task(task_id="third"), reuse=True) == second
+
+
+async def test_what_was_refused_bought_nothing(ti: Task, gateway: Simulator, folder: Path) -> None:
+    first = await run(ti, reuse=True)
+    gateway.inject({"on": "submit", "kind": "status", "status": 400, "body": {"code": "invalid_request"}})
+    other = Task(task_id="other", max_tries=2)
+    with pytest.raises(VeoInvalidRequestError):
+        await run(other, "A cat that is refused", reuse=True)
+    assert await run(other.cleared(), reuse=True) == first
 
 
 async def test_only_an_equal_request_is_reused(ti: Task, gateway: Simulator, folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, record, run
@@ -67,30 +67,21 @@ async def test_an_intent_that_cannot_be_read_back_is_taken_back(
     assert [await run(ti.retried())] == ids(gateway)
 
 
-async def test_a_time_limit_between_the_intent_and_the_submit_is_no_unknown(
-    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = TaskState.set
-
-    def late(self: TaskState, key: str, value: Any, **options: Any) -> None:
-        real(self, key, value, **options)
-        if value["phase"] == "submitting":
-            raise AirflowTaskTimeout
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TaskState, "set", late)
-        with pytest.raises(AirflowTaskTimeout):
-            await run(ti)
-    assert record(ti).phase is Phase.REFUSED
-    assert [await run(ti.retried())] == ids(gateway)
-
-
 async def test_a_ledger_that_cannot_be_read_sends_nothing(ti: Task, gateway: Simulator) -> None:
     ti.task_state_store.set(TASK_STATE_KEY, {"version": 99})
     with pytest.raises(VeoLedgerError, match="nothing was sent"):
         await run(ti)
     ti.task_state_store.get = lambda *_: 1 / 0
     with pytest.raises(VeoTransientError, match="nothing was sent"):
+        await run(ti)
+    assert gateway.ledger()["submits"] == []
+
+
+async def test_a_setting_that_is_wrong_sends_nothing(
+    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__GENERATION_DEAD_AFTER", "1")
+    with pytest.raises(VeoConfigurationError, match=r"generation_dead_after.*Nothing was sent"):
         await run(ti)
     assert gateway.ledger()["submits"] == []
 
@@ -134,6 +125,9 @@ async def test_another_gateway_is_not_asked(ti: Task, gateway: Simulator) -> Non
     with pytest.raises(VeoConfigurationError, match=r"https://old\.example") as caught:
         await run(ti.retried())
     assert ids(gateway)[0] in str(caught.value)
+    assert "or clear the task to submit" in str(caught.value)
+    with pytest.raises(VeoConfigurationError, match="set on_clear='regenerate' and clear"):
+        await run(ti.cleared(), on_clear="keep")
     assert len(ids(gateway)) == 1
 
 

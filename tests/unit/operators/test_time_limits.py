@@ -3,21 +3,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import queue
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 import urllib3.connection
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-from tests.support.tasks import Task
+from tests.contract.test_contract import REQUEST
+from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, record, run
 from veo_provider.exceptions import VeoConfigurationError, VeoDeadlineError
-from veo_provider.hooks import time_limit
 from veo_provider.hooks import veo as hooks
+from veo_provider.hooks.veo import VeoHook
 from veo_provider.ledger.record import Phase
+from veo_provider.operators import running
 from veo_provider.operators.bookkeeping import Book
 from veo_provider.operators.story import Story
+from veo_provider.operators.submitting import Submitter
 from veo_provider.simulator import Simulator
 
 
@@ -41,7 +49,7 @@ def _strikes(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, before: 
 @pytest.mark.parametrize(
     ("owner", "name", "before"),
     [
-        (time_limit.LimitedSession, "close", False),
+        (requests.Response, "close", False),
         (hooks, "read_submit", False),
         (hooks, "read_submit", True),
         (Book, "_write", True),
@@ -64,13 +72,70 @@ async def test_what_was_bought_is_in_the_record(
     assert len(ids(gateway)) == 1
 
 
-async def test_what_never_began_is_no_unknown(ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_even_its_log_line_may_be_struck(ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Struck:
+        def __init__(self, log: Any) -> None:
+            self._log = log
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._log, name)
+
+        def info(self, text: str, *values: Any) -> None:
+            if text.startswith("Submitted"):
+                raise AirflowTaskTimeout
+            self._log.info(text, *values)
+
     with monkeypatch.context() as patch:
-        _strikes(patch, urllib3.connection.HTTPConnection, "_new_conn", before=True)
+        patch.setattr(
+            running, "Submitter", lambda hook, book, current, by, log: Submitter(hook, book, current, by, Struck(log))
+        )
+        with pytest.raises(VeoDeadlineError):
+            await run(ti)
+    assert [record(ti).generation_id] == ids(gateway)
+    assert [await run(ti.retried())] == ids(gateway)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "before"),
+    [(TaskState, "set", False), (urllib3.connection.HTTPConnection, "_new_conn", True)],
+    ids=["the intent is written", "connecting"],
+)
+async def test_what_never_began_is_no_unknown(
+    owner: Any, name: str, before: bool, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _strikes(patch, owner, name, before=before)
         with pytest.raises(AirflowTaskTimeout):
             await run(ti)
     assert record(ti).phase is Phase.REFUSED
     assert [await run(ti.retried())] == ids(gateway)
+
+
+async def test_it_may_strike_while_a_pool_is_locked(
+    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever touches the pool afterwards would wait for its lock for ever."""
+
+    def strikes(self: queue.Queue[Any], item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is None:  # as a pool begins
+            return real(self, item, block, timeout)
+        self.mutex.acquire()
+        raise AirflowTaskTimeout("execution_timeout")
+
+    def taken(self: queue.Queue[Any], *given: Any, **named: Any) -> Any:
+        takers.append(sys._getframe(1).f_code.co_name)
+        return real_get(self, *given, **named)
+
+    takers: list[str] = []
+    real, real_get = queue.Queue.put, queue.Queue.get
+    monkeypatch.setattr(queue.Queue, "put", strikes)
+    monkeypatch.setattr(queue.Queue, "get", taken)
+    thread = threading.Thread(target=lambda: VeoHook().submit(REQUEST), daemon=True)
+    thread.start()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+    assert len(ids(gateway)) == 1
+    assert "_get_conn" not in takers
 
 
 async def test_a_connection_that_is_wrong_by_now_hides_no_id(

@@ -363,13 +363,14 @@ def test_frames_that_are_none(gateway: Simulator, tmp_path: Path) -> None:
 def test_rendering(tmp_path: Path) -> None:
     (tmp_path / "cat.prompt").write_text("A cat on {{ ds }}")
     inline = "data:image/png;base64," + base64.b64encode(PNG * 200).decode()
+    parameters = {"negativePrompt": "{{ ds }}; no?", "file": "x.prompt", "references": [{"uri": "s3://b/k?sig=secret"}]}
     task = operator(
         "cat.prompt",
         model="{{ model }}",
         duration_seconds="{{ seconds }}",
         image="{{ picture }}",
         last_frame_image="https://h/b.png?sig=secret",
-        extra_parameters={"negativePrompt": "{{ ds }}", "file": "x.prompt"},
+        extra_parameters=parameters,
         veo_conn_id="{{ conn }}",
     )
     from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
@@ -379,10 +380,12 @@ def test_rendering(tmp_path: Path) -> None:
     task.render_template_fields(values, SandboxedEnvironment(loader=FileSystemLoader(tmp_path)))
     assert task.prompt == "A cat on 2026-11-23"
     assert (task.model, task.duration_seconds, task.veo_conn_id) == ("veo-4", "6", "other")
-    assert task.extra_parameters == {"negativePrompt": "2026-11-23", "file": "x.prompt"}
+    sent = {"negativePrompt": "2026-11-23; no?", "file": "x.prompt", "references": [{"uri": "s3://b/k?sig=secret"}]}
+    shown = {**sent, "references": [{"uri": "s3://b/k?..."}]}
+    assert task.extra_parameters == shown
     assert task.image is not None
     assert len(task.image) < 120
-    assert task.images == {"image": inline, "last_frame_image": "https://h/b.png?sig=secret"}
+    assert task.hidden == {"image": inline, "last_frame_image": "https://h/b.png?sig=secret", "extra_parameters": sent}
     assert task.last_frame_image == "https://h/b.png?..."
 
 

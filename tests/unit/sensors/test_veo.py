@@ -20,6 +20,7 @@ from tests.support.tasks import Task
 from veo_provider.api import waiting
 from veo_provider.api import waiting as module
 from veo_provider.exceptions import (
+    VeoConfigurationError,
     VeoContentPolicyError,
     VeoDeadlineError,
     VeoNotFoundError,
@@ -176,6 +177,18 @@ def test_a_failed_trigger_names_the_generation(gateway: Simulator) -> None:
         sensor(generation_id, soft_fail=True).resume_execution("__fail__", {"error": "x"}, Task().context)
 
 
+@pytest.mark.parametrize("method", ["execute", "resume_execution"])
+def test_a_connection_that_is_wrong_by_now_hides_no_id(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", '{"conn_type": "veo", "extra": {"oops": 1}}')
+    arguments: tuple[Any, ...] = (Task().context,)
+    if method == "resume_execution":
+        arguments = ("__fail__", {"error": "Trigger timeout"}, *arguments)
+    with pytest.raises(VeoConfigurationError, match="task_7"):
+        getattr(sensor("task_7"), method)(*arguments)
+    with pytest.raises(AirflowSkipException, match="task_7"):
+        getattr(sensor("task_7", soft_fail=True), method)(*arguments)
+
+
 def test_a_time_limit_while_waiting_names_the_generation(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     def late(*_: object) -> None:
         raise AirflowTaskTimeout
@@ -202,7 +215,7 @@ def test_no_id(given: Any) -> None:
         sensor(given, soft_fail=True).execute(Task().context)
 
 
-@pytest.mark.parametrize("arguments", [{"poke_interval": 0}, {"on_filtered": "x"}])
+@pytest.mark.parametrize("arguments", [{"poke_interval": 0}, {"on_filtered": "x"}, {"deferrable": "False"}])
 def test_a_wrong_setting_fails_when_the_dag_is_read(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         sensor("g", **arguments)

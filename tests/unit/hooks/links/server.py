@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +64,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.scripts: list[Script] = [whole()]
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.trickled = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass
@@ -100,6 +102,20 @@ def rest(handler: Handler, *, end: int | None = None, **changed: str) -> None:
     handler.answer(206, facts, VIDEO[start:end], length=len(VIDEO) - start)
     if end is not None:
         handler.hang_up()
+
+
+def trickle(already: int, headers: dict[str, str], status: int = 200) -> Script:
+    """Send a part at once, and then for ever a byte now and then."""
+
+    def script(handler: Handler) -> None:
+        handler.answer(status, headers, VIDEO[:already], length=len(VIDEO))
+        with contextlib.suppress(OSError):
+            for byte in VIDEO[already:]:
+                time.sleep(0.02)
+                handler.wfile.write(bytes([byte]))
+                handler.server.trickled += 1
+
+    return script
 
 
 def redirect(target: str, status: int = 302) -> Script:

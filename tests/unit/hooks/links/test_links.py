@@ -16,6 +16,7 @@ from tests.unit.hooks.links.server import (
     Caller,
     Handler,
     Server,
+    trickle,
     whole,
 )
 from veo_provider.exceptions import (
@@ -27,6 +28,7 @@ from veo_provider.exceptions import (
     VeoResultGoneError,
     VeoServerError,
 )
+from veo_provider.hooks import links
 from veo_provider.hooks.links import LinkRules
 
 
@@ -127,11 +129,6 @@ def test_too_large_a_video_is_refused_at_once(guest: Caller, store: Server) -> N
         guest.open(store.url(), max_bytes=len(VIDEO) - 1)
 
 
-def test_a_compressed_video_is_refused(guest: Caller, store: Server) -> None:
-    store.scripts = [whole(headers={"Content-Encoding": "gzip"})]
-    assert isinstance(guest.error(store.url()), VeoProtocolError)
-
-
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
@@ -166,6 +163,42 @@ def test_errors_of_a_store(guest: Caller, store: Server, status: int, body: byte
 def test_errors_of_the_gateway(home: Caller, gateway: Server, status: int, expected: type[VeoError]) -> None:
     gateway.scripts = [whole(status, {}, b'{"error":{"message":"no","code":"c"}}')]
     assert type(home.error(gateway.url())) is expected
+
+
+def test_an_error_whose_body_trickles(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "STALL_SECONDS", 0.3)
+    store.scripts = [trickle(0, {}, status=403)]
+    assert isinstance(guest.error(store.url()), VeoResultGoneError)
+    # 4096 of the page were wanted.
+    assert store.trickled < 2000
+
+
+@pytest.mark.parametrize(
+    ("coding", "readable"),
+    [
+        ("", True),
+        ("aws-chunked", True),
+        ("identity", True),
+        ("binary", True),
+        ("gzip", False),
+        ("aws-chunked, X-GZIP", False),
+        ("br", False),
+    ],
+)
+def test_only_what_is_compressed_is_no_video(guest: Caller, store: Server, coding: str, readable: bool) -> None:
+    store.scripts = [lambda handler: with_coding(handler, coding)]
+    if readable:
+        assert guest.read(store.url()) == VIDEO
+    else:
+        assert isinstance(guest.error(store.url()), VeoProtocolError)
+
+
+def with_coding(handler: Handler, coding: str) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", coding)
+    handler.send_header("Content-Length", str(len(VIDEO)))
+    handler.end_headers()
+    handler.wfile.write(VIDEO)
 
 
 def test_an_error_whose_body_is_cut(guest: Caller, store: Server) -> None:

@@ -21,6 +21,7 @@ from tests.unit.hooks.links.server import (
     cut,
     redirect,
     rest,
+    trickle,
     whole,
 )
 from veo_provider.api.problem import Reason
@@ -31,19 +32,6 @@ from veo_provider.exceptions import (
     VeoUnsafeLinkError,
 )
 from veo_provider.hooks import links
-
-
-def trickle(already: int, headers: dict[str, str]) -> Script:
-    """Send a part at once, and then for ever a byte now and then."""
-
-    def script(handler: Handler) -> None:
-        handler.answer(200, headers, VIDEO[:already], length=len(VIDEO))
-        with contextlib.suppress(OSError):
-            for byte in VIDEO[already:]:
-                time.sleep(0.02)
-                handler.wfile.write(bytes([byte]))
-
-    return script
 
 
 @pytest.mark.parametrize("already", [0, HALF])
@@ -79,6 +67,14 @@ def test_a_link_whose_head_trickles_fails(guest: Caller, store: Server, monkeypa
     store.scripts = [script]
     with pytest.raises(VeoNetworkError, match="took longer than"):
         guest.read(store.url())
+
+
+def test_chunks_of_one_byte_are_a_trickle(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "STALL_SECONDS", 0.4)
+    monkeypatch.setattr(links, "CHUNK", 1)
+    monkeypatch.setattr(links, "MAX_STALLS", 1)
+    store.scripts = [trickle(HALF, ETAG)]
+    assert isinstance(guest.error(store.url()), VeoNetworkError)
 
 
 def test_a_slow_reader_is_not_a_slow_download(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
