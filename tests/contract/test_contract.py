@@ -17,6 +17,7 @@ from veo_provider.api.request import parse_request
 from veo_provider.api.waiting import Seen
 from veo_provider.exceptions import VeoError, VeoPermanentError, VeoTransientError, VeoUnknownSubmitError
 from veo_provider.hooks.veo import VeoAsyncHook, VeoHook
+from veo_provider.operators.submitting import MAX_SAID
 
 REQUEST = parse_request(
     {
@@ -100,11 +101,23 @@ def test_poll(row: Poll, mode: str, server: RawServer, conn_id: str) -> None:
         Reply(429, {"task_id": "task_BILLED", "error": {"message": "slow down"}}),
         Reply(500, {"code": "insert_task_failed", "message": "m", "data": {"id": "task_BILLED"}}),
         Reply(502, {"error": {"message": "bad gateway"}, "data": "task_BILLED"}),
+        Reply(502, {"error": {"message": "x " * 600}, "task_id": "task_BILLED"}),
+        Reply(200, {"poll_url": "https://gw/v1/videos?task_id=task_BILLED", "message": "x " * 600}),
+        Reply(502, b"http://gw queued task_BILLED:veo@node3"),
     ],
 )
 def test_an_unknown_submit_quotes_what_may_name_it(reply: Reply, server: RawServer, conn_id: str) -> None:
     server.answer(reply)
-    with pytest.raises(VeoUnknownSubmitError, match="task_BILLED"):
+    with pytest.raises(VeoUnknownSubmitError, match="task_BILLED") as caught:
+        VeoHook(conn_id).submit(REQUEST)
+    # What is kept of it in the record.
+    assert "task_BILLED" in caught.value.said[:MAX_SAID]
+
+
+def test_the_id_of_what_can_never_be_polled_is_whole(server: RawServer, conn_id: str) -> None:
+    name = "task_" + "x" * 300
+    server.answer(Reply(200, json.dumps({"id": name}).encode() + b'{"code":"insert_task_failed","message":"m"}'))
+    with pytest.raises(VeoUnknownSubmitError, match=name):
         VeoHook(conn_id).submit(REQUEST)
 
 
@@ -187,9 +200,10 @@ def test_get_generation_returns_a_failure_and_raises_a_problem(server: RawServer
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_what_is_quoted_holds_no_key_and_no_signature(mode: str, server: RawServer, conn_id: str) -> None:
     words = "Wrong key Bearer sk-contract-0123456789 for https://b/i.png?X-Amz-Signature=s3cret"
-    server.answer(Reply(400, {"error": {"message": words}}))
+    server.answer(Reply(400, {"error": {"message": words}}, {"X-Oneapi-Request-Id": "sk-contract-0123456789"}))
     seen = _poll(mode, conn_id)
     assert isinstance(seen, Problem)
+    assert seen.request_id == "***"
     assert "Wrong key Bearer *** for https://b/i.png?..." in seen.message
     server.answer(Reply(200, {"message": words, "n": "\\u0041"}))
     with pytest.raises(VeoUnknownSubmitError, match=r"Bearer \*\*\* for https://b/i\.png\?\.\.\.") as caught:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from veo_provider.api.problem import Problem, Reason
 from veo_provider.exceptions import VeoServerError
+from veo_provider.raising import error_for
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,8 @@ from veo_provider.exceptions import VeoServerError
 )
 def test_the_generation_is_named(message: str, generation_id: str | None, text: str) -> None:
     assert str(VeoServerError(message, generation_id=generation_id)) == text
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_class(reason: Reason) -> None:
+    assert error_for(Problem(reason, "m")).reason is reason

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from veo_provider.api.answer_scanner import MAX_DEPTH, AnswerScanner, AnswerTooLarge
 from veo_provider.api.calls import Answer, Kind
@@ -39,7 +40,7 @@ class AnswerReader:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._scanner = AnswerScanner(max_document=MAX_GENERATION if kind is Kind.POLL else MAX_DOCUMENT)
-        self._secret = secret.encode() if len(secret) >= MIN_SECRET else None
+        self._secret = secret
         self._too_large = False
         self._small: bytearray | None = bytearray()
 
@@ -65,9 +66,7 @@ class AnswerReader:
         return self._answer(self._scanner.document(), now, truncated)
 
     def _answer(self, body: bytes, now: float, truncated: bool = False) -> Answer:
-        if self._secret is not None:
-            body = body.replace(self._secret, b"***")
-        return Answer(self._status, self._headers, body, now, truncated)
+        return without_key(Answer(self._status, self._headers, body, now, truncated), self._secret)
 
     def _scan(self, chunk: bytes) -> bool:
         try:
@@ -75,6 +74,14 @@ class AnswerReader:
         except AnswerTooLarge:
             self._too_large = True
         return not self._too_large
+
+
+def without_key(answer: Answer, key: str) -> Answer:
+    """Return an answer without the API key, if it echoes it: as it is, or with its slashes escaped as JSON may."""
+    if len(key) < MIN_SECRET:
+        return answer
+    body = answer.body.replace(key.encode(), b"***").replace(key.replace("/", r"\/").encode(), b"***")
+    return replace(answer, headers={name: v.replace(key, "***") for name, v in answer.headers.items()}, body=body)
 
 
 def _is_plain(seen: bytes) -> bool:

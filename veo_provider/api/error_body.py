@@ -14,10 +14,12 @@ MAX_TEXT = 600
 MAX_CODE = 100
 _SECRETS = re.compile(
     # user:password@ of any URL. A user alone may be the id of an Airflow connection, but not of a web address.
-    r"(?<=//)[^/'\"@:]*:[^/\s'\"]*@|(?:(?<=http://)|(?<=https://))[^/\s'\"@]*@"
-    # A query may hold a signature, which opens what it signs to whoever reads it.
-    r"|(?<=[^\s<])\?[^\s'\"<>]+"
+    r"(?:(?<=//)|(?<=\\/))[^\s/'\"@:]*:[^\s/'\"]*@|(?:(?<=http://)|(?<=https://))[^\s/'\"@]*@"
+    # A query, or a fragment, may hold a signature, which opens what it signs to whoever reads it. In JSON a slash may
+    # be escaped; an apostrophe is part of a query.
+    r"|(?<=[^\s<])\?[^\s\"<>]+|(?P<place>:(?://|\\/\\/)[^\s\"<>?#]*)#[^\s\"<>]+"
 )
+_MAX_SHOWN = 65536
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class ErrorBody:
 
 def printable(text: str, limit: int = MAX_TEXT) -> str:
     """Shorten a text from outside, and take out what could forge a log line, or open what isn't the reader's."""
-    clean = without_secrets(text[: limit * 4])
+    # Before it is cut: half of a URL doesn't look like one.
+    clean = without_secrets(text[:_MAX_SHOWN])[: limit * 4]
     if not clean.isprintable():
         clean = "".join(c if c.isprintable() else " " for c in clean)
     clean = " ".join(clean.split())
@@ -55,7 +58,12 @@ def printable(text: str, limit: int = MAX_TEXT) -> str:
 
 def without_secrets(text: str) -> str:
     """Take users, passwords and queries out of the URLs in a text."""
-    return _SECRETS.sub(lambda found: "?..." if found[0][0] == "?" else "", text)
+    return _SECRETS.sub(_replacement, text)
+
+
+def _replacement(found: re.Match[str]) -> str:
+    place = found["place"]
+    return f"{place}#..." if place is not None else "?..." if found[0][0] == "?" else ""
 
 
 def read_error_body(body: bytes) -> ErrorBody:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from veo_provider.api.error_body import printable, without_secrets
+from veo_provider.api.error_body import parse_json, printable, without_secrets
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 """Google's limit for an input image."""
@@ -122,6 +123,9 @@ def shorten_values(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip()
+    parsed = parse_json(text) if text.startswith(("{", "[")) else None
+    if parsed is not None:
+        return json.dumps(shorten_values(parsed), ensure_ascii=False)
     is_one = _URI.fullmatch(text) or image_kind(text) is ImageKind.INLINE
     return shorten_image(text) if is_one else without_secrets(value)
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from veo_provider.api.calls import Answer, Kind, id_problem
 from veo_provider.api.error_body import MAX_NESTING, is_error, mapping, parse_json, printable
 from veo_provider.api.errors import problem_of, request_id
+from veo_provider.api.naming import named_tasks, names_in_links
 from veo_provider.api.problem import Accepted, Problem, Reason
 
 _ID_NAMES = ("task_id", "id")
@@ -34,38 +35,37 @@ def read_submit(answer: Answer) -> str | Problem:
             second,
             reason=Reason.SERVER,
             accepted=Accepted.YES,
-            message=f"The gateway took the request as {printable(found, 100)} and then failed to record it: it is "
+            message=f"The gateway took the request as {found} and then failed to record it: it is "
             f"billed and can never be polled. {second.message}",
         )
     if found:
         return found
     problem = problem_of(Kind.SUBMIT, answer)
     # An error that names a task may stand beside a billed one: it proves nothing.
-    names_one = _any_object(document, lambda found: any(name in found for name in _ID_NAMES))
+    names_one = bool(named_tasks(answer.body)) or _has_an_id(document, MAX_NESTING)
     unsure = problem.reason is Reason.PROTOCOL or names_one
     return _no_id(answer, problem.message) if unsure else problem
 
 
 def _refused(answer: Answer) -> Problem:
     problem = problem_of(Kind.SUBMIT, answer)
-    document = parse_json(answer.body)
-    if problem.accepted is Accepted.NO:
+    names = named_tasks(answer.body)
+    if names and problem.accepted is Accepted.NO:
         # Whatever its status, an answer that names a task may stand beside a billed one.
-        if not _any_object(document, lambda found: bool(found.get("task_id"))):
-            return problem
         problem = replace(problem, accepted=Accepted.MAYBE)
-    # A name must not be lost, wherever it stands.
-    return replace(problem, message=f"{problem.message} It said: {_quoted(answer)}") if document else problem
+    if problem.accepted is Accepted.NO:
+        return problem
+    return replace(problem, message=_quoting(answer, problem.message))
 
 
-def _any_object(value: Any, wanted: Callable[[dict[str, Any]], bool], depth: int = MAX_NESTING) -> bool:
-    """Tell whether any object in a document is wanted; deeper than anybody looks there may be one."""
+def _has_an_id(value: Any, depth: int) -> bool:
+    """Tell whether any object in a document has an id of whatever; deeper than anybody looks there may be one."""
     if not isinstance(value, (dict, list)):
         return False
-    if not depth or (isinstance(value, dict) and wanted(value)):
+    if not depth or (isinstance(value, dict) and any(name in value for name in _ID_NAMES)):
         return True
     items = value.values() if isinstance(value, dict) else value
-    return any(_any_object(item, wanted, depth - 1) for item in items)
+    return any(_has_an_id(item, depth - 1) for item in items)
 
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
@@ -97,16 +97,18 @@ def _usable_id(value: Any) -> str | None:
     return text if id_problem(text) is None else None
 
 
-def _quoted(answer: Answer) -> str:
-    return printable(answer.body.decode(errors="replace"), 300)
+def _quoting(answer: Answer, message: str) -> str:
+    """Add what the answer said; what may name the generation that is billed comes first, and whole."""
+    names = [*named_tasks(answer.body), *names_in_links(answer.body)]
+    named = f"It names {', '.join(dict.fromkeys(names))}. " if names else ""
+    return f"{named}{message} It said: {printable(answer.body.decode(errors='replace'), 300) or 'nothing'}"
 
 
 def _no_id(answer: Answer, why: str) -> Problem:
+    why = f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}."
     return Problem(
         Reason.PROTOCOL,
-        f"The gateway answered HTTP {answer.status} to the submit without a generation id: {why}. It said: "
-        # Whatever is in it may name the generation that is billed.
-        f"{_quoted(answer) or 'nothing'}",
+        _quoting(answer, why),
         accepted=Accepted.MAYBE,
         status_code=answer.status,
         request_id=request_id(answer),

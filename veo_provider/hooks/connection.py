@@ -218,6 +218,7 @@ def _base_url(host: str | None, schema: str | None, port: int | None, problems: 
         # Reading a port that is none raises.
         if not parts.port and port:
             url = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
+            parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
         fine = fine and url.isprintable() and " " not in url and _can_be_reached(parts)
         if parts.username or parts.password:
@@ -256,7 +257,7 @@ def _is_proxy(url: str) -> bool:
         return (
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
-            and " " not in (parts.hostname or "")
+            and " " not in url
             and _can_be_reached(parts)
             and parts.path in ("", "/")
             and url.isprintable()
@@ -268,8 +269,9 @@ def _is_proxy(url: str) -> bool:
 
 def _can_be_reached(parts: SplitResult) -> bool:
     """Whether any machine may have such a name and port; what no machine can have would be tried until the timeout."""
-    # Raises a ValueError where a label is empty or too long.
-    return parts.port != 0 and bool((parts.hostname or "").encode("idna"))
+    host = parts.hostname or ""
+    # Raises a ValueError where a label is empty or too long. It is older than many names outside of ASCII.
+    return parts.port != 0 and bool(host.encode("idna") if host.isascii() else host)
 
 
 def _is_loopback(host: str) -> bool:

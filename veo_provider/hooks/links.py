@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from veo_provider.api.answer_reader import without_key
 from veo_provider.api.calls import Answer, Kind
 from veo_provider.api.error_body import printable
 from veo_provider.api.errors import problem_of, retry_after
@@ -185,7 +186,8 @@ def _refusal(response: requests.Response, shut_down: Callable[[], None]) -> Prob
     except _FAILURES:
         body = b""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    answer = Answer(status, headers, body, time.time())
+    key = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
+    answer = without_key(Answer(status, headers, body, time.time()), key)
     at_home = "Authorization" in response.request.headers
     code = _CODE.search(body)
     named = f" ({code[1].decode()})" if code else ""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from veo_provider.api.error_body import printable
 from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoTransientError
 from veo_provider.ledger.record import Phase, Record
 from veo_provider.ledger.reuse import ReuseIndex
@@ -192,4 +193,4 @@ def recorded_id(context: Context, log: logging.Logger | Any) -> str | None:
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return printable(f"{type(error).__name__}: {error}", 300)

@@ -34,6 +34,13 @@ def check_flags(**flags: Any) -> list[str]:
     ]
 
 
+def check_one_id(given: Any) -> list[str]:
+    """List what is wrong with a ``generation_id`` that came out as several."""
+    if not isinstance(given, (list, tuple)):
+        return []
+    return [f"generation_id takes one id, not a list of {len(given)}: expand the task over the list"]
+
+
 def check_cost_limit(limit: Any) -> list[str]:
     """List what is wrong with ``max_cost``."""
     fine = limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit >= 0)

@@ -17,6 +17,7 @@ from veo_provider.exceptions import VeoConfigurationError, VeoContentPolicyError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
 from veo_provider.operators.bookkeeping import mark_done, open_book, recorded_id
+from veo_provider.operators.checks import check_one_id
 from veo_provider.operators.frames import read_frames
 from veo_provider.operators.requesting import REQUEST_FIELDS
 from veo_provider.operators.story import Story
@@ -133,6 +134,8 @@ class Run:
         return self._submitter.obtain(make_request, self._check_cost)
 
     def _adopted(self) -> str:
+        if several := check_one_id(self._task.generation_id):
+            raise VeoValidationError(f"{'; '.join(several)}. Nothing was sent")
         given = str(self._task.generation_id).strip()
         if given == "None":
             # A look-up that found nothing must not end in a purchase.

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from veo_provider.operators.bookkeeping import Book
 
 
+MAX_SAID = 3000
+"""Characters of an unknown submit's words that are kept: the ids that it names come first."""
+
+
 @dataclass(frozen=True)
 class Obtained:
     """
@@ -177,7 +181,7 @@ class Submitter:
                 self.generation_id = generation_id = self._hook.submit(request)
             except VeoUnknownSubmitError as error:
                 self._book.note(
-                    replace(intent, accepted=error.accepted, message=error.said[:300], request_id=error.request_id)
+                    replace(intent, accepted=error.accepted, message=error.said[:MAX_SAID], request_id=error.request_id)
                 )
                 if self._current.resubmits:
                     raise VeoResubmitError.instead_of(error) from error

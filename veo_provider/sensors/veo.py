@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
-from veo_provider.operators.checks import check_choices, check_flags, check_waiting
+from veo_provider.operators.checks import check_choices, check_flags, check_one_id, check_waiting
 from veo_provider.operators.links import VeoConsoleLink
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ class VeoGenerationSensor(BaseSensorOperator):
     def _checked_id(self) -> str:
         from veo_provider.api.calls import id_problem
 
+        if several := check_one_id(self.generation_id):
+            raise VeoValidationError("; ".join(several))
         given = str(self.generation_id or "").strip()
         if given in ("", "None"):
             raise VeoValidationError("generation_id: missing; give the id that a submit returned")

@@ -24,7 +24,7 @@ from veo_provider.exceptions import (
     VeoTransientError,
     VeoValidationError,
 )
-from veo_provider.operators.checks import check_flags
+from veo_provider.operators.checks import check_flags, check_one_id
 from veo_provider.raising import error_for
 from veo_provider.transfers.lineage import (
     FOLDER,
@@ -121,8 +121,8 @@ class VeoTransferOperator(BaseOperator):
     def _problems(self) -> list[str]:
         problems = check_asset(self.asset)
         given: Any = self.generation_id
-        if isinstance(given, (list, tuple)):
-            problems.append(f"generation_id takes one id, not a list of {len(given)}: expand the task over the list")
+        if several := check_one_id(given):
+            problems += several
         elif not isinstance(given, str) or given.strip() in ("", "None"):
             problems.append(
                 f"generation_id is {given!r}: give the id that a VeoGenerateOperator returned, such as "

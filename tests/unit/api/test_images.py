@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veo_provider.api.images import ImageKind, image_kind, inline_image, read_image, shorten_image
+from veo_provider.api.images import ImageKind, image_kind, inline_image, read_image, shorten_image, shorten_values
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 20
@@ -210,3 +211,13 @@ def test_no_text_crashes(value: str) -> None:
     sent, problems = read_image("image", value)
     assert shorten_image(value).isprintable()
     assert problems or sent.isprintable()
+
+
+def test_parameters_given_as_text_are_shown_as_if_they_were_not() -> None:
+    picture = f"data:image/png;base64,{base64.b64encode(b'x' * 3000).decode()}"
+    given = {"ref": "https://user:pw@h/a.png#token=s3cret", "img": picture, "n": 1}
+    shown = shorten_values(json.dumps(given))
+    assert json.loads(shown) == shorten_values(given)
+    assert len(shown) < 200
+    assert "s3cret" not in shown
+    assert shorten_values("{not json} https://h/a?sig=s3cret") == "{not json} https://h/a?..."

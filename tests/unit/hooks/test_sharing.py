@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -251,7 +252,8 @@ async def test_one_429_pauses_everybody(connect: Callable[..., None], monkeypatc
 async def test_whoever_wakes_from_a_pause_heeds_the_next_one(
     connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "SPREAD_SECONDS", 0.5)
+    steps = iter([*(number / 10 for number in range(10)), *[0.5] * 20])
+    monkeypatch.setattr(random, "random", lambda: next(steps))
     busy: list[tuple[int, dict[str, str], Any]] = [(429, {"Retry-After": "1"}, {})] * 3
     async with listening(Gateway(lambda _: busy.pop() if busy else RUNNING)) as gateway, VeoAsyncHook(CONN_ID) as hook:
         connect(gateway.url)

@@ -71,9 +71,15 @@ async def test_a_ledger_that_cannot_be_read_sends_nothing(ti: Task, gateway: Sim
     ti.task_state_store.set(TASK_STATE_KEY, {"version": 99})
     with pytest.raises(VeoLedgerError, match="nothing was sent"):
         await run(ti)
-    ti.task_state_store.get = lambda *_: 1 / 0
-    with pytest.raises(VeoTransientError, match="nothing was sent"):
+
+    def fails(*_: object) -> None:
+        raise OSError("GET https://me:s3cret@store/x?sig=s3cret failed\nFORGED")
+
+    ti.task_state_store.get = fails
+    with pytest.raises(VeoTransientError, match=r"nothing was sent.*store/x") as caught:
         await run(ti)
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert gateway.ledger()["submits"] == []
 
 

@@ -188,6 +188,9 @@ def test_a_mapped_look_up_that_found_nothing_buys_nothing(gateway: Simulator) ->
     # A mapped operator gets the values it is expanded over as arguments.
     with pytest.raises(VeoValidationError, match="generation_id"):
         sync("A cat", generation_id=None).execute(Task().context)
+    several: Any = ["a", "b"]
+    with pytest.raises(VeoValidationError, match="takes one id, not a list of 2"):
+        sync("A cat", generation_id=several).execute(Task().context)
     assert gateway.ledger()["submits"] == []
 
 

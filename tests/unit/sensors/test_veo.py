@@ -207,7 +207,7 @@ async def test_a_link_that_never_comes_ends_it(mode: str, gateway: Simulator) ->
         await complete(sensor(submit("A cat sim:late_url=99 sim:seconds=0")), Task(), mode)
 
 
-@pytest.mark.parametrize("given", ["", None, "  ", "None", "..", "a\nb", "x" * 3000])
+@pytest.mark.parametrize("given", ["", None, "  ", "None", "..", "a\nb", "x" * 3000, ["a", "b"]])
 def test_no_id(given: Any) -> None:
     with pytest.raises(VeoValidationError, match="generation_id"):
         sensor(given).execute(Task().context)

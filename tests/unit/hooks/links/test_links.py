@@ -165,6 +165,14 @@ def test_errors_of_the_gateway(home: Caller, gateway: Server, status: int, expec
     assert type(home.error(gateway.url())) is expected
 
 
+@pytest.mark.parametrize("status", [400, 401, 429, 502])
+def test_a_gateway_that_echoes_the_key_at_a_link(home: Caller, gateway: Server, status: int) -> None:
+    body = f'{{"error":{{"message":"refused: Bearer {KEY}"}}}}'.encode()
+    gateway.scripts = [whole(status, {}, body)]
+    # Caller.error looks for the key in the message.
+    assert "Bearer ***" in str(home.error(gateway.url()))
+
+
 def test_an_error_whose_body_trickles(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "STALL_SECONDS", 0.3)
     store.scripts = [trickle(0, {}, status=403)]
