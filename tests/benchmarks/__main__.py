@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the benchmarks and prints their tables: ``python -m tests.benchmarks [--smoke] [waiting imports polls]``."""
+"""Runs the benchmarks and prints their tables: ``python -m tests.benchmarks [--smoke] [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import imports, polls, waiting
+from tests.benchmarks import imports, polls, videos, waiting
 
 
 def main() -> None:
@@ -23,11 +23,15 @@ def main() -> None:
     parser.add_argument("what", nargs="*", help="which benchmarks; default: all")
     args = parser.parse_args()
     sizes = args.sizes or ([20] if args.smoke else [100, 1000, 5000])
+    videos_of = [5] if args.smoke else [5, 30, 100, 400]
     rounds = args.rounds or (1 if args.smoke else 3)
     with tempfile.TemporaryDirectory() as folder:
         known: dict[str, Callable[[], str]] = {
             "polls": lambda: polls.run(100 if args.smoke else 1000),
             "imports": lambda: imports.run(rounds if args.smoke else 3 * rounds),
+            "inline": lambda: videos.inline(videos_of, rounds),
+            "link-to-s3": lambda: videos.storing("link", videos_of, rounds),
+            "inline-to-s3": lambda: videos.storing("inline", videos_of, rounds),
             "waiting": lambda: waiting.run(Path(folder), sizes, rounds, 3 if args.smoke else 20, waiting.installed()),
         }
         if unknown := set(args.what) - set(known):

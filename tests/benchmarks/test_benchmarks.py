@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import polls, waiting
+from tests.benchmarks import polls, videos, waiting
 from veo_provider.api.pace import Pace
 
 
@@ -21,6 +21,21 @@ def test_many_wait_on_few_connections_in_little_memory(tmp_path: Path) -> None:
     assert seen["connections"] <= 64
     # Ten of these are usual; a session for each would be 80.
     assert seen["memory"] / 1000 < 30_000
+
+
+def test_a_video_inside_an_answer_takes_no_memory_and_no_event() -> None:
+    with videos.Servers() as servers:
+        seen = servers.measure("reader", "ours", 30)
+    assert seen["event"] < 1000
+    # The answer has 40 MB.
+    assert seen["memory"] < 10e6
+
+
+@pytest.mark.parametrize("way", ["link", "inline"])
+def test_a_video_is_stored_in_memory_that_does_not_grow_with_it(way: str) -> None:
+    with videos.Servers() as servers:
+        seen = servers.measure(f"storer {way}", "ours", 100)
+    assert seen["memory"] < 60e6
 
 
 def test_a_minute_costs_at_most_half_of_the_polls() -> None:

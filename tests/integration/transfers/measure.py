@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from tests.support.memory import forget_peak, held, peak
 from tests.unit.transfers.fakes import run
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
+
+MIB = 1024 * 1024
 
 
 def transfer(dst: str, generation_id: str) -> Any:
@@ -28,19 +30,13 @@ def transfer(dst: str, generation_id: str) -> Any:
     return VeoToObjectStorageOperator(task_id="store", generation_id=generation_id, dst=uri, dst_conn_id=conn_id)
 
 
-def memory(field: str) -> float:
-    """Read a line of this process's status, in MiB. (A child's ``ru_maxrss`` begins with its parent's.)"""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
-
-
 def main(dst: str, small: str, large: str) -> None:
     run(transfer(dst, small))  # Imports and clients are there afterwards.
-    Path("/proc/self/clear_refs").write_text("5")  # The peak begins anew.
-    before, started = memory("VmRSS"), time.monotonic()
+    forget_peak()
+    before, started = held(), time.monotonic()
     _, (facts,) = run(transfer(dst, large))
     seconds = time.monotonic() - started
-    result = {"size": facts["size"], "before": before, "growth": memory("VmHWM") - before, "seconds": seconds}
+    result = {"size": facts["size"], "before": before / MIB, "growth": (peak() - before) / MIB, "seconds": seconds}
     sys.stdout.write(f"\n{json.dumps(result)}\n")
 
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What large videos cost: inside an answer that a trigger reads, and on their way to S3; by their size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Self
+
+from tests.benchmarks import reader, storer
+from tests.benchmarks.report import spread, table
+
+Figures = dict[str, float]
+
+
+class Servers:
+    """The gateway and the store, each in a process of its own."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "tests.benchmarks.store_server"]
+        self._stack = ExitStack()
+        urls = []
+        for _ in range(2):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            self._stack.callback(process.wait, 10)
+            self._stack.callback(process.stdin.close)  # type: ignore[union-attr]
+            urls.append(f"http://127.0.0.1:{process.stdout.readline().strip()}")
+        self._environment = storer.environment(*urls)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def measure(self, what: str, name: str, megabytes: int) -> Figures:
+        """
+        Let one contender do its work once, in a process of its own.
+
+        :param what: the module, and its arguments between the name and the size.
+        """
+        module, *way = what.split()
+        command = [sys.executable, "-m", f"tests.benchmarks.{module}", name, *way, str(megabytes)]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{name}: {done.stderr[-3000:]}"
+        result: Figures = json.loads(done.stdout.splitlines()[-1])
+        return result
+
+
+def inline(sizes: Sequence[int], rounds: int) -> str:
+    """Return the table of what a trigger pays for a video inside the answer."""
+    rows = []
+    with Servers() as servers:
+        for size in sizes:
+            seen = _in_turn(rounds, reader.CONTENDERS, partial(servers.measure, "reader"), size)
+            rows += [
+                [
+                    f"{size} MB",
+                    name,
+                    spread((one["blocked"] * 1000 for one in found), 1),
+                    spread((one["event"] for one in found), 0),
+                    spread((one["cpu"] * 1000 for one in found), 0),
+                    spread((one["cpu"] * 1000 / size for one in found), 1),
+                    spread((one["memory"] / 1e6 for one in found), 1),
+                ]
+                for name, found in seen.items()
+            ]
+    head = ["video", "read by", "loop blocked, ms", "event, bytes", "CPU ms", "per MB", "memory over base, MB"]
+    return table("A video inside an answer, in the triggerer", head, rows)
+
+
+def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
+    """Return the table of what a worker pays for storing a video."""
+    rows = []
+    with Servers() as servers:
+        for size in sizes:
+            seen = _in_turn(rounds, storer.CONTENDERS[way], partial(servers.measure, f"storer {way}"), size)
+            floors = seen["floor"]
+            rows += [
+                [
+                    f"{size} MB",
+                    name,
+                    spread(floor["seconds"] / one["seconds"] for one, floor in zip(found, floors, strict=True)),
+                    spread(one["cpu"] / floor["cpu"] for one, floor in zip(found, floors, strict=True)),
+                    spread((one["cpu"] * 1000 / size for one in found), 1),
+                    spread((one["memory"] / 1e6 for one in found), 0),
+                ]
+                for name, found in seen.items()
+            ]
+    head = ["video", "stored by", "speed over the floor's", "CPU over the floor's", "CPU ms per MB", "memory, MB"]
+    return table(f"Storing a video in S3, {'from a link' if way == 'link' else 'from inside an answer'}", head, rows)
+
+
+def _in_turn(
+    rounds: int, names: Iterable[str], measure: Callable[[str, int], Figures], size: int
+) -> dict[str, list[Figures]]:
+    """Let everybody take as many turns, one after the other."""
+    seen: dict[str, list[Figures]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, found in seen.items():
+            found.append(measure(name, size))
+    return seen
