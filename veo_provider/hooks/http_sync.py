@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
 from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, unstalled
+
+log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -67,7 +70,13 @@ class SyncHttp:
             return self._send(call, self._kept_alive())
         # On a connection kept alive that the gateway has just closed, a POST fails in a way that
         # can't be told from one that was accepted.
-        return self._send(call, self._new_session(keeps=False))
+        session = self._new_session()
+        answer = self._send(call, session)
+        try:
+            session.close()
+        except BaseException as error:  # noqa: BLE001 - Airflow's execution_timeout may strike here: the id is worth more
+            log.warning("The connection of a submit couldn't be closed: %s", type(error).__name__)
+        return answer
 
     def open_inline(
         self,
@@ -182,8 +191,8 @@ class SyncHttp:
             self._session = self._new_session()
         return self._session
 
-    def _new_session(self, *, keeps: bool = True) -> LimitedSession:
-        session = LimitedSession(keeps=keeps)
+    def _new_session(self) -> LimitedSession:
+        session = LimitedSession()
         # A trusted environment would put the credentials of a .netrc file in the place of our key.
         session.trust_env = False
         session.verify = self.connection.verify

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -29,13 +30,11 @@ class LimitedSession(requests.Session):
 
     A read timeout starts anew with every byte. So a limit shuts the sockets down, which ends whatever waits for
     them: headers and chunks included.
-
-    :param keeps: whether connections are kept for the next call. If not, nothing has to be closed in the end.
     """
 
-    def __init__(self, *, keeps: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._watched = WatchedAdapter(keeps=keeps)
+        self._watched = WatchedAdapter()
         for prefix in ("https://", "http://"):
             self.mount(prefix, self._watched)
 
@@ -75,15 +74,37 @@ def limited(shut_down: Callable[[], None], seconds: float) -> Iterator[None]:
         raise TimeoutError(_TOO_LONG % seconds)
 
 
+class _Unlocked(queue.LifoQueue[Any]):
+    """
+    What a pool keeps its connections in, without a lock.
+
+    Airflow's ``execution_timeout`` is a signal. It may strike while a queue is locked, and whatever touches the pool
+    next, if only to close it, would wait for ever. A list's own steps can't be interrupted; nothing waits here.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self.maxsize = maxsize
+        self.queue: list[Any] = []
+
+    def qsize(self) -> int:
+        return len(self.queue)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002
+        try:
+            return self.queue.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002
+        if 0 < self.maxsize <= len(self.queue):
+            raise queue.Full
+        self.queue.append(item)
+
+
 class WatchedAdapter(HTTPAdapter):
-    """
-    Knows the sockets that it made, and can end whatever waits for one of them.
+    """Knows the sockets that it made, and can end whatever waits for one of them."""
 
-    :param keeps: whether connections are given back to a pool. Airflow's ``execution_timeout`` may strike while the
-        pool's queue is locked, and whatever touches that pool next then waits for ever.
-    """
-
-    def __init__(self, *, keeps: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._made: WeakSet[Any] = WeakSet()
         adapter = self
@@ -104,15 +125,7 @@ class WatchedAdapter(HTTPAdapter):
 
         class Pool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain
-
-            def _get_conn(self, timeout: float | None = None) -> Any:
-                return super()._get_conn(timeout) if keeps else self._new_conn()
-
-            def _put_conn(self, conn: Any) -> None:
-                if keeps:
-                    super()._put_conn(conn)
-                elif conn is not None:
-                    conn.close()
+            QueueCls = _Unlocked
 
         class PoolTls(Pool, urllib3.HTTPSConnectionPool):
             ConnectionCls = Tls

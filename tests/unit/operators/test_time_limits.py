@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import queue
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +16,9 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from tests.contract.test_contract import REQUEST
 from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, record, run
-from veo_provider.exceptions import VeoConfigurationError, VeoDeadlineError
+from veo_provider.exceptions import VeoConfigurationError, VeoDeadlineError, VeoError
 from veo_provider.hooks import veo as hooks
+from veo_provider.hooks.time_limit import LimitedSession, WatchedAdapter
 from veo_provider.hooks.veo import VeoHook
 from veo_provider.ledger.record import Phase
 from veo_provider.operators import running
@@ -50,6 +49,7 @@ def _strikes(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, before: 
     ("owner", "name", "before"),
     [
         (requests.Response, "close", False),
+        (LimitedSession, "close", False),
         (hooks, "read_submit", False),
         (hooks, "read_submit", True),
         (Book, "_write", True),
@@ -111,31 +111,45 @@ async def test_what_never_began_is_no_unknown(
     assert [await run(ti.retried())] == ids(gateway)
 
 
-async def test_it_may_strike_while_a_pool_is_locked(
-    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["submit", "poll"])
+async def test_it_may_strike_while_a_pool_takes_a_connection_back(
+    what: str, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever touches the pool afterwards would wait for its lock for ever."""
+    """With a queue that was locked then, whatever touches the pool afterwards would wait for ever."""
 
-    def strikes(self: queue.Queue[Any], item: Any, block: bool = True, timeout: float | None = None) -> None:
+    def strikes(self: Any, item: Any, *given: Any, **named: Any) -> None:
         if item is None:  # as a pool begins
-            return real(self, item, block, timeout)
-        self.mutex.acquire()
+            real(self, item, *given, **named)
+            return
+        if mutex := getattr(self, "mutex", None):
+            mutex.acquire()
+        struck.append(True)
         raise AirflowTaskTimeout("execution_timeout")
 
-    def taken(self: queue.Queue[Any], *given: Any, **named: Any) -> Any:
-        takers.append(sys._getframe(1).f_code.co_name)
-        return real_get(self, *given, **named)
+    adapter = WatchedAdapter()
+    owner = adapter.poolmanager.pool_classes_by_scheme["http"].QueueCls
+    struck: list[bool] = []
+    real = owner.put
+    monkeypatch.setattr(owner, "put", strikes)
 
-    takers: list[str] = []
-    real, real_get = queue.Queue.put, queue.Queue.get
-    monkeypatch.setattr(queue.Queue, "put", strikes)
-    monkeypatch.setattr(queue.Queue, "get", taken)
-    thread = threading.Thread(target=lambda: VeoHook().submit(REQUEST), daemon=True)
+    def work() -> None:
+        hook = VeoHook()
+        try:
+            if what == "submit":
+                hook.submit(REQUEST)
+            else:
+                hook.poll("task_7")
+        except (AirflowTaskTimeout, VeoError):
+            pass
+        finally:
+            hook.close()
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     await asyncio.to_thread(thread.join, 10)
+    assert struck
     assert not thread.is_alive()
-    assert len(ids(gateway)) == 1
-    assert "_get_conn" not in takers
+    assert len(ids(gateway)) == (1 if what == "submit" else 0)
 
 
 async def test_a_connection_that_is_wrong_by_now_hides_no_id(
