@@ -9,11 +9,6 @@ LOCAL_SCHEMES = ("", "file", "local")
 """What :class:`~airflow.sdk.ObjectStoragePath` takes for the machine's own disk."""
 
 
-def scheme_of(uri: str) -> str:
-    """Return the scheme of a URI; empty for a path."""
-    return urlsplit(uri).scheme
-
-
 def is_absolute(uri: str) -> bool:
     """
     Tell whether a URI, or a path, means the same place wherever a process was started.

@@ -59,8 +59,6 @@ class VeoTransferOperator(BaseOperator):
 
     overwrite_argument: str
     """The argument that allows another object to be replaced."""
-    flags: Sequence[str]
-    """The arguments that must be ``True`` or ``False``."""
 
     def __init__(
         self,
@@ -88,7 +86,7 @@ class VeoTransferOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Store the videos; return their URIs."""
-        flags = {name: getattr(self, name) for name in self.flags}
+        flags = {self.overwrite_argument: getattr(self, self.overwrite_argument)}
         problems = [*self._problems(), *check_flags(**flags)]
         with _naming(str(self.generation_id)):
             problems += self.destination_problems()

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
-from veo_provider.api.locations import LOCAL_SCHEMES, is_absolute, scheme_of
+from veo_provider.api.locations import LOCAL_SCHEMES, is_absolute
 from veo_provider.transfers.base import VeoTransferOperator
 from veo_provider.transfers.object_storage import SIDECAR, ObjectStorageDestination
 
@@ -49,7 +50,6 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
 
     template_fields: Sequence[str] = (*VeoTransferOperator.template_fields, "dst", "dst_conn_id")
     overwrite_argument = "overwrite"
-    flags = ("overwrite",)
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
             return [f"dst must name an object, such as {dst}clip.mp4, not a folder"]
         if str(dst).endswith(SIDECAR):
             return [f"dst must not end with {SIDECAR}, as the file of facts beside another video does: {dst!r}"]
-        scheme = scheme_of(str(dst))
+        scheme = urlsplit(str(dst)).scheme
         if not is_absolute(str(dst)):
             return [f"dst must be absolute, such as file:///data/videos/clip.mp4, not {dst!r}"]
         try:

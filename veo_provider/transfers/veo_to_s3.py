@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
+from veo_provider.operators.checks import check_flags
 from veo_provider.transfers.base import VeoTransferOperator
 from veo_provider.transfers.s3 import MARK_PREFIX, METADATA_KEY, S3Destination
 
@@ -65,7 +66,6 @@ class VeoToS3Operator(VeoTransferOperator):
     )
     template_fields_renderers = {"extra_args": "json", "metadata": "json"}  # noqa: RUF012
     overwrite_argument = "replace"
-    flags = ("replace", "encrypt")
 
     def __init__(
         self,
@@ -114,28 +114,7 @@ class VeoToS3Operator(VeoTransferOperator):
         """Return what is wrong with the arguments that concern S3."""
         from boto3.s3.transfer import S3Transfer
 
-        texts: dict[str, Any] = {"s3_key": self.s3_key, "s3_bucket": self.s3_bucket, "acl_policy": self.acl_policy}
-        problems = [
-            f"{name} must be text, not {value!r:.100}"
-            for name, value in texts.items()
-            if not isinstance(value, (str, type(None)))
-        ]
-        if problems:
-            return problems
-        try:
-            bucket, key = self._place()
-            if not bucket:
-                problems.append("s3_bucket is missing: give it, or a full s3://bucket/key URL as s3_key")
-            if not key or key.endswith("/"):
-                problems.append(f"s3_key must name an object, such as videos/clip.mp4, not {self.s3_key!r}")
-            elif "://" in self.s3_key and "?" in self.s3_key:
-                # Airflow reads a URL's query off the key, and two keys become one.
-                problems.append(
-                    f"s3_key is a URL with a '?', and everything after the '?' would be lost: {self.s3_key!r}; give "
-                    "s3_bucket, and the key alone"
-                )
-        except (AirflowException, IndexError, TypeError, ValueError) as error:
-            problems.append(f"s3_key: {error}")
+        problems = [*check_flags(encrypt=self.encrypt), *self._place_problems()]
         extra_args: Any = self.extra_args or {}
         metadata: Any = self.metadata or {}
         if not isinstance(extra_args, Mapping) or not isinstance(metadata, Mapping):
@@ -155,6 +134,31 @@ class VeoToS3Operator(VeoTransferOperator):
             for key in metadata
             if not METADATA_KEY.fullmatch(str(key)) or str(key).startswith(MARK_PREFIX)
         ]
+        return problems
+
+    def _place_problems(self) -> list[str]:
+        texts: dict[str, Any] = {"s3_key": self.s3_key, "s3_bucket": self.s3_bucket, "acl_policy": self.acl_policy}
+        problems = [
+            f"{name} must be text, not {value!r:.100}"
+            for name, value in texts.items()
+            if not isinstance(value, (str, type(None)))
+        ]
+        if problems:
+            return problems
+        try:
+            bucket, key = self._place()
+        except (AirflowException, IndexError, TypeError, ValueError) as error:
+            return [f"s3_key: {error}"]
+        if not bucket:
+            problems.append("s3_bucket is missing: give it, or a full s3://bucket/key URL as s3_key")
+        if not key or key.endswith("/"):
+            problems.append(f"s3_key must name an object, such as videos/clip.mp4, not {self.s3_key!r}")
+        elif "://" in self.s3_key and "?" in self.s3_key:
+            # Airflow reads a URL's query off the key, and two keys become one.
+            problems.append(
+                f"s3_key is a URL with a '?', and everything after the '?' would be lost: {self.s3_key!r}; give "
+                "s3_bucket, and the key alone"
+            )
         return problems
 
     def _place(self) -> tuple[str, str]:

@@ -56,6 +56,10 @@ def test_all_in_one_error() -> None:
     with pytest.raises(VeoValidationError) as caught:
         run(transfer(generation_id=None, s3_key="s3://bucket/", extra_args={"No": 1}, metadata={"É": "1"}), FakeHook())
     assert str(caught.value).count(";") >= 3
+    with pytest.raises(VeoValidationError) as caught:
+        run(transfer(s3_key=7, encrypt="no", extra_args={"No": 1}), FakeHook())
+    for words in ("s3_key must be text", "encrypt: 'no'", "doesn't take No"):
+        assert words in str(caught.value)
 
 
 def test_the_connection_may_name_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
