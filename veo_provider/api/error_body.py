@@ -12,13 +12,12 @@ from typing import Any
 MAX_NESTING = 12
 MAX_TEXT = 600
 MAX_CODE = 100
-_SECRETS = re.compile(
-    # user:password@ of any URL. A user alone may be the id of an Airflow connection, but not of a web address.
-    r"(?:(?<=//)|(?<=\\/))[^\s/'\"@:]*:[^\s/'\"]*@|(?:(?<=http://)|(?<=https://))[^\s/'\"@]*@"
-    # A query, or a fragment, may hold a signature, which opens what it signs to whoever reads it. In JSON a slash may
-    # be escaped; an apostrophe is part of a query.
-    r"|(?<=[^\s<])\?[^\s\"<>]+|(?P<place>:(?://|\\/\\/)[^\s\"<>?#]*)#[^\s\"<>]+"
-)
+# user:password@ of any URL. A user alone may be the id of an Airflow connection, but not of a web address.
+_USERS = re.compile(r"(?:(?<=//)|(?<=\\/))[^\s/'\"@:]*:[^\s/'\"]*@|(?:(?<=http://)|(?<=https://))[^\s/'\"@]*@")
+# A query, or a fragment, may hold a signature, which opens what it signs to whoever reads it. In JSON a slash may be
+# escaped; an apostrophe is part of a query. A URL is taken whole: gone through anew from each of its marks, a hostile
+# text would keep an event loop for seconds.
+_SIGNATURES = re.compile(r"(?P<place>:(?://|\\/\\/)[^\s\"<>?#]*)(?:(?P<mark>[?#])[^\s\"<>]+)?|(?<=[^\s<])\?[^\s\"<>]+")
 _MAX_SHOWN = 65536
 
 
@@ -57,13 +56,15 @@ def printable(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Take users, passwords and queries out of the URLs in a text."""
-    return _SECRETS.sub(_replacement, text)
+    """Take users and passwords, queries and fragments out of the URLs in a text."""
+    return _SIGNATURES.sub(_place_alone, _USERS.sub("", text))
 
 
-def _replacement(found: re.Match[str]) -> str:
-    place = found["place"]
-    return f"{place}#..." if place is not None else "?..." if found[0][0] == "?" else ""
+def _place_alone(found: re.Match[str]) -> str:
+    place, mark = found["place"], found["mark"]
+    if place is None:
+        return "?..."
+    return f"{place}{mark}..." if mark else place
 
 
 def read_error_body(body: bytes) -> ErrorBody:

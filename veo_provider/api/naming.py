@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from veo_provider.api.calls import id_problem
@@ -13,7 +12,8 @@ from veo_provider.api.error_body import MAX_NESTING, parse_json
 
 MAX_NAMES = 5
 DEEP = "something deeper than anybody looks"
-_IN_QUERY = re.compile(r"[?&](?:\w*task\w*|\w*_id|id)=([^&\s'\"<>\\]{4,300})")
+_BEGIN = re.compile("[^\ufeff \t\r\n]")
+_IN_QUERY = re.compile(r"[?&](?:\w{0,30}task\w{0,30}|\w{0,30}_id|id)=([^&\s'\"<>\\]{4,300})")
 
 
 def named_tasks(body: bytes) -> list[str]:
@@ -25,7 +25,9 @@ def named_tasks(body: bytes) -> list[str]:
     kind, or under ``data``.
     """
     found: list[str] = []
-    for document in _documents(body.decode("utf-8", errors="replace")):
+    text, at = body.decode("utf-8", errors="replace"), 0
+    while (read := next_document(text, at)) is not None:
+        document, at = read
         _collect(document, found, MAX_NESTING, under_data=False)
     return list(dict.fromkeys(found))[:MAX_NAMES]
 
@@ -35,15 +37,26 @@ def names_in_links(body: bytes) -> list[str]:
     return _IN_QUERY.findall(body.decode("utf-8", errors="replace"))[:MAX_NAMES]
 
 
-def _documents(text: str) -> Iterator[Any]:
-    decoder = json.JSONDecoder()
-    at = 0
-    while (start := re.compile(r"[^\s\ufeff]").search(text, at)) is not None:
-        try:
-            document, at = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
-            return
-        yield document
+def next_document(text: str, at: int) -> tuple[Any, int] | None:
+    """
+    Return the next JSON document of a text, and where it ends; ``None`` if there is none.
+
+    :param text: a body, which may have several: shape S5 of the contract has two.
+    :param at: where to begin.
+    """
+    begin = _BEGIN.search(text, at)
+    try:
+        return json.JSONDecoder().raw_decode(text, begin.start()) if begin else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def usable_id(value: Any) -> str | None:
+    """Return a value as the id that can be asked for; ``None`` if it is none."""
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return None
+    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else ""
+    return text if id_problem(text) is None else None
 
 
 def _collect(value: Any, found: list[str], depth: int, *, under_data: bool) -> None:
@@ -61,17 +74,11 @@ def _collect(value: Any, found: list[str], depth: int, *, under_data: bool) -> N
     names = ["task_id"]
     if under_data or "status" in value or "object" in value:
         names.append("id")
-    found += [text for name in names if (text := _as_id(value.get(name)))]
-    data = value.get("data")
+    # Nothing at all, such as 0 or an empty text, names nothing.
+    found += [text for name in names if value.get(name) and (text := usable_id(value[name]))]
+    data = usable_id(value.get("data") or None)
     # Words would have a blank, or neither a digit nor a mark.
-    if (text := _as_id(data)) and re.fullmatch(r"(?=.*[\d_])\S+", text) and not text.startswith(("{", "[")):
-        found.append(text)
+    if data and re.fullmatch(r"(?=.*[\d_])\S+", data) and not data.startswith(("{", "[")):
+        found.append(data)
     for name, item in value.items():
         _collect(item, found, depth - 1, under_data=name == "data")
-
-
-def _as_id(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, (str, int)) or not value:
-        return None
-    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else ""
-    return text if id_problem(text) is None else None

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from veo_provider.api.calls import Answer, Kind, id_problem
+from veo_provider.api.calls import Answer, Kind
 from veo_provider.api.error_body import MAX_NESTING, is_error, mapping, parse_json, printable
 from veo_provider.api.errors import problem_of, request_id
-from veo_provider.api.naming import named_tasks, names_in_links
+from veo_provider.api.naming import named_tasks, names_in_links, next_document, usable_id
 from veo_provider.api.problem import Accepted, Problem, Reason
 
 _ID_NAMES = ("task_id", "id")
@@ -49,12 +48,11 @@ def read_submit(answer: Answer) -> str | Problem:
 
 def _refused(answer: Answer) -> Problem:
     problem = problem_of(Kind.SUBMIT, answer)
-    names = named_tasks(answer.body)
-    if names and problem.accepted is Accepted.NO:
+    if problem.accepted is Accepted.NO:
+        if not named_tasks(answer.body):
+            return problem
         # Whatever its status, an answer that names a task may stand beside a billed one.
         problem = replace(problem, accepted=Accepted.MAYBE)
-    if problem.accepted is Accepted.NO:
-        return problem
     return replace(problem, message=_quoting(answer, problem.message))
 
 
@@ -70,11 +68,8 @@ def _has_an_id(value: Any, depth: int) -> bool:
 
 def _first_document(body: bytes) -> tuple[dict[str, Any] | None, bytes]:
     """Split off the first JSON document: shape S5 of the contract has two in one body."""
-    text = body.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    try:
-        document, end = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        return None, b""
+    text = body.decode("utf-8", errors="replace")
+    document, end = next_document(text, 0) or (None, 0)
     return (document, text[end:].encode()) if isinstance(document, dict) else (None, b"")
 
 
@@ -84,17 +79,10 @@ def _generation_id(document: Mapping[str, Any]) -> str | None:
         return None
     for place in (document, mapping(document.get("data"))):
         for name in _ID_NAMES:
-            if found := _usable_id(place.get(name)):
+            if found := usable_id(place.get(name)):
                 return found
     data = document.get("data")
-    return _usable_id(data) if isinstance(data, str) else None
-
-
-def _usable_id(value: Any) -> str | None:
-    if not isinstance(value, (str, int)) or isinstance(value, bool):
-        return None
-    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**40 else ""
-    return text if id_problem(text) is None else None
+    return usable_id(data) if isinstance(data, str) else None
 
 
 def _quoting(answer: Answer, message: str) -> str:
