@@ -2,7 +2,7 @@
 """
 One process that asks for a generation with its video inside the answer, as a trigger beside others in the same loop.
 
-``python -m tests.benchmarks.reader CONTENDER MEGABYTES`` ends with a line of JSON.
+``python -m tests.benchmarks.reader MEGABYTES CONTENDER`` ends with a line of JSON.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ async def _tick(gaps: list[float]) -> None:
         gaps.append(time.perf_counter() - began - TICK)
 
 
-async def _measure(name: str, megabytes: int) -> dict[str, float]:
+async def _measure(megabytes: int, name: str) -> dict[str, float]:
     read = CONTENDERS[name]
     # The first pays for imports and for the look-up.
     await read("task_inline_1")
@@ -91,4 +91,4 @@ async def _measure(name: str, megabytes: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     _parent = Parent()
-    _parent.end(asyncio.run(_measure(sys.argv[1], int(sys.argv[2]))))
+    _parent.end(asyncio.run(_measure(int(sys.argv[1]), sys.argv[2])))

@@ -2,7 +2,7 @@
 """
 One process that stores a video in S3, as a worker does, and says what that costs it.
 
-``python -m tests.benchmarks.storer CONTENDER link|inline MEGABYTES`` ends with a line of JSON.
+``python -m tests.benchmarks.storer link|inline MEGABYTES CONTENDER`` ends with a line of JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def _ours(task: str) -> None:
     from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
 
     operator = VeoToS3Operator(
-        task_id="store", generation_id=task, s3_bucket="bench", s3_key=f"{task}-{time.monotonic()}.mp4", replace=True
+        task_id="store",
+        generation_id=task,
+        s3_bucket="bench",
+        s3_key=f"{task}-{time.monotonic()}.mp4",
+        veo_conn_id="veo_bench",
     )
     run(operator)
 
@@ -66,10 +70,11 @@ class _Decoded(io.RawIOBase):
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left, self._ready = b"", b""
-        while b"base64," not in self._left:
-            self._left += next(chunks)
-        self._left = self._left.partition(b"base64,")[2]
+        text = b""
+        while b"base64," not in text:
+            text += next(chunks)
+        self._text = text.partition(b"base64,")[2]
+        self._ready = bytearray()
         self._ended = False
 
     def readable(self) -> bool:
@@ -77,13 +82,13 @@ class _Decoded(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         while len(self._ready) < size and not self._ended:
-            text = self._left + next(self._chunks, b'"')
-            text, quote, _ = text.partition(b'"')
+            text, quote, _ = self._text.partition(b'"')
             self._ended = bool(quote)
             whole = len(text) // 4 * 4
-            self._left = text[whole:]
             self._ready += binascii.a2b_base64(text[:whole])
-        taken, self._ready = self._ready[:size], self._ready[size:]
+            self._text = text[whole:] + (b"" if quote else next(self._chunks))
+        taken = bytes(self._ready[:size])
+        del self._ready[:size]
         return taken
 
 
@@ -111,7 +116,6 @@ def environment(gateway: str, store: str) -> dict[str, str]:
     path_style = {"s3": {"addressing_style": "path"}, "signature_version": "s3v4"}
     aws = {"endpoint_url": store, "region_name": "us-east-1", "config_kwargs": path_style}
     connections: dict[str, dict[str, Any]] = {
-        "VEO_DEFAULT": {"conn_type": "veo", "host": gateway, "password": "sk-bench"},
         "VEO_BENCH": {"conn_type": "veo", "host": gateway, "password": "sk-bench"},
         "HTTP_BENCH": {"conn_type": "http", "schema": "http", "host": name, "port": int(port)},
         "AWS_DEFAULT": {"conn_type": "aws", "login": "k", "password": "s", "extra": aws},
@@ -120,7 +124,7 @@ def environment(gateway: str, store: str) -> dict[str, str]:
     return {**os.environ, **variables, "BENCH_URL": gateway, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-def _measure(name: str, way: str, megabytes: int) -> dict[str, float]:
+def _measure(way: str, megabytes: int, name: str) -> dict[str, float]:
     store = CONTENDERS[way][name]
     # Imports, clients and boto3's threads; of more than one part.
     store(f"task_{way}_20")
@@ -132,4 +136,4 @@ def _measure(name: str, way: str, megabytes: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     _parent = Parent()
-    _parent.end(_measure(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    _parent.end(_measure(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

@@ -25,7 +25,7 @@ def test_many_wait_on_few_connections_in_little_memory(tmp_path: Path) -> None:
 
 def test_a_video_inside_an_answer_takes_no_memory_and_no_event() -> None:
     with videos.Servers() as servers:
-        seen = servers.measure("reader", "ours", 30)
+        seen = servers.measure("reader", "30", "ours")
     assert seen["event"] < 1000
     # The answer has 40 MB.
     assert seen["memory"] < 10e6
@@ -34,7 +34,7 @@ def test_a_video_inside_an_answer_takes_no_memory_and_no_event() -> None:
 @pytest.mark.parametrize("way", ["link", "inline"])
 def test_a_video_is_stored_in_memory_that_does_not_grow_with_it(way: str) -> None:
     with videos.Servers() as servers:
-        seen = servers.measure(f"storer {way}", "ours", 100)
+        seen = servers.measure("storer", way, "100", "ours")
     assert seen["memory"] < 60e6
 
 

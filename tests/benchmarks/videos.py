@@ -36,16 +36,11 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def measure(self, what: str, name: str, megabytes: int) -> Figures:
-        """
-        Let one contender do its work once, in a process of its own.
-
-        :param what: the module, and its arguments between the name and the size.
-        """
-        module, *way = what.split()
-        command = [sys.executable, "-m", f"tests.benchmarks.{module}", name, *way, str(megabytes)]
+    def measure(self, module: str, *arguments: str) -> Figures:
+        """Let one contender do its work once, in a process of its own."""
+        command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{name}: {done.stderr[-3000:]}"
+        assert done.returncode == 0, f"{arguments}: {done.stderr[-3000:]}"
         result: Figures = json.loads(done.stdout.splitlines()[-1])
         return result
 
@@ -55,7 +50,7 @@ def inline(sizes: Sequence[int], rounds: int) -> str:
     rows = []
     with Servers() as servers:
         for size in sizes:
-            seen = _in_turn(rounds, reader.CONTENDERS, partial(servers.measure, "reader"), size)
+            seen = _in_turn(rounds, reader.CONTENDERS, partial(servers.measure, "reader", str(size)))
             rows += [
                 [
                     f"{size} MB",
@@ -77,7 +72,7 @@ def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
     rows = []
     with Servers() as servers:
         for size in sizes:
-            seen = _in_turn(rounds, storer.CONTENDERS[way], partial(servers.measure, f"storer {way}"), size)
+            seen = _in_turn(rounds, storer.CONTENDERS[way], partial(servers.measure, "storer", way, str(size)))
             floors = seen["floor"]
             rows += [
                 [
@@ -94,12 +89,10 @@ def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
     return table(f"Storing a video in S3, {'from a link' if way == 'link' else 'from inside an answer'}", head, rows)
 
 
-def _in_turn(
-    rounds: int, names: Iterable[str], measure: Callable[[str, int], Figures], size: int
-) -> dict[str, list[Figures]]:
+def _in_turn(rounds: int, names: Iterable[str], measure: Callable[[str], Figures]) -> dict[str, list[Figures]]:
     """Let everybody take as many turns, one after the other."""
     seen: dict[str, list[Figures]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, found in seen.items():
-            found.append(measure(name, size))
+            found.append(measure(name))
     return seen
