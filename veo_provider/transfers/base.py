@@ -221,6 +221,7 @@ class VeoTransferOperator(BaseOperator):
                 media_type(stream),
                 mark.generation_id,
             )
+        add_hook_lineage(self, video.uri)
         self.log.info(
             "Stored video %d of generation %s at %s: %d bytes, sha256 %s..., %.1f s",
             mark.index,

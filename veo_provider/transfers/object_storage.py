@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.exceptions import VeoTransientError
-from veo_provider.transfers.lineage import add_hook_lineage
 from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, media_type
 
 if TYPE_CHECKING:
@@ -85,7 +84,6 @@ class ObjectStorageDestination:
             with stage(_sidecar(path), "application/json") as beside:
                 beside.write(sidecar)
         self._check(path, stream, before, begin, sidecar)
-        add_hook_lineage(self, self.uri(name))
 
     def _check(
         self, path: ObjectStoragePath, stream: VideoStream, before: Found | None, begin: bytes, sidecar: bytes

@@ -99,22 +99,16 @@ class S3Destination:
 
     def write(self, name: str, stream: VideoStream, marks: Marks, _: Found | None) -> None:
         """Upload a stream, and check what S3 then has."""
-        content = {"ContentType": media_type(stream)}
+        arguments: dict[str, Any] = {"ContentType": media_type(stream), **self._extra_args}
+        if self._encrypt:
+            arguments["ServerSideEncryption"] = "AES256"
+        if self._acl_policy:
+            arguments["ACL"] = self._acl_policy
         metadata = {key: _ascii(value) for key, value in self._metadata.items()}
         metadata |= {f"{MARK_PREFIX}{key}".replace("_", "-"): _ascii(value) for key, value in marks.as_dict().items()}
-        hook = self._hook(
-            # One part at a time in this thread: threads would hold ten parts, and read on after a timeout.
-            transfer_config_args={"use_threads": False, "multipart_chunksize": PART, "multipart_threshold": PART},
-            extra_args={**content, **self._extra_args, "Metadata": metadata},
-        )
-        hook.load_file_obj(
-            stream,
-            name,
-            self._bucket,
-            # find() was asked before; the hook would only ask again.
-            replace=True,
-            encrypt=self._encrypt,
-            acl_policy=self._acl_policy,
+        # Not by the hook, whose arguments are fixed when it is made: another one is another client, of 20 MB.
+        self._client.upload_fileobj(
+            stream, self._bucket, name, ExtraArgs=arguments | {"Metadata": metadata}, Config=self._hook.transfer_config
         )
         self._check(name, stream.size, marks)
 
@@ -144,14 +138,17 @@ class S3Destination:
                 "the task runs again, which would take it for the video; the AWS connection may lack s3:DeleteObject"
             ) from error
 
-    def _hook(self, **arguments: Any) -> S3Hook:
+    @cached_property
+    def _hook(self) -> S3Hook:
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-        return S3Hook(**self._hook_arguments, **arguments)
+        # One part at a time in this thread: threads would hold ten parts, and read on after a timeout.
+        transfer = {"use_threads": False, "multipart_chunksize": PART, "multipart_threshold": PART}
+        return S3Hook(**self._hook_arguments, transfer_config_args=transfer)
 
     @cached_property
     def _client(self) -> Any:
-        return self._hook().get_conn()
+        return self._hook.get_conn()
 
     @property
     def _read_args(self) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def test_what_cannot_be_removed_is_not_tried_again(bucket: Bucket, monkeypatch: 
     class Forbidding:
         def __init__(self, client: Any) -> None:
             self.head_object = client.head_object
+            self.upload_fileobj = client.upload_fileobj
 
         def delete_object(self, **_: Any) -> None:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteObject")
