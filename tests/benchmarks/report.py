@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 
@@ -20,3 +20,17 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     """Return a Markdown table."""
     lines = [f"### {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
+
+
+def growth(title: str, seen: Mapping[str, Mapping[int, Iterable[float]]], digits: int = 2) -> str:
+    """Return a table of what a contender's unit costs at each size, and how that grows from the first to the last."""
+    sizes = sorted({size for by_size in seen.values() for size in by_size})
+    rows = []
+    for name, by_size in seen.items():
+        if not by_size:
+            continue
+        middle = {size: median(values) for size, values in by_size.items()}
+        first, last = middle[min(middle)], middle[max(middle)]
+        shown = [f"{middle[size]:,.{digits}f}" if size in middle else "-" for size in sizes]
+        rows.append([name, *shown, f"{last / first:.2f}" if first > 0 else "-"])
+    return table(title, ["contender", *(f"{size:,}" for size in sizes), "last over first"], rows)

@@ -7,17 +7,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.benchmarks.report import spread, table
+from tests.benchmarks.report import growth, spread, table
 from tests.benchmarks.waiter import CONTENDERS, environment
 
 PEERS = {"http": "airflow.providers.http", "openai": "openai", "databricks": "airflow.providers.databricks"}
+# Each of its polls blocks the event loop until it is answered: 5,000 would take minutes for one poll each.
+MOST = {"openai": 1000}
 DELAY = 0.05
 INTERVAL = 5.0
+
+Figures = dict[str, float]
 
 
 class Server:
@@ -59,7 +63,7 @@ def installed() -> list[str]:
     return [name for name in CONTENDERS if name not in missing]
 
 
-def measure(server: Server, name: str, count: int, seconds: float, interval: float = INTERVAL) -> dict[str, float]:
+def measure(server: Server, name: str, count: int, seconds: float, interval: float = INTERVAL) -> Figures:
     """Let one contender wait for ``count`` jobs."""
     warm_up = 2 * interval + count / 500
     arguments = [name, str(count), str(interval), str(warm_up), str(seconds)]
@@ -73,7 +77,7 @@ def measure(server: Server, name: str, count: int, seconds: float, interval: flo
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    result: dict[str, float] = {}
+    result: Figures = {}
     for line in process.stdout:
         if line.strip() != "count":
             result = json.loads(line)
@@ -87,34 +91,48 @@ def measure(server: Server, name: str, count: int, seconds: float, interval: flo
 
 
 def run(folder: Path, sizes: Sequence[int], rounds: int, seconds: float, contenders: Sequence[str]) -> str:
-    """Measure everybody in turn, and return the table."""
-    rows = []
+    """Measure everybody in turn, and return the tables."""
+    seen: dict[int, dict[str, list[Figures]]] = {}
     with Server(folder) as server:
         for count in sizes:
-            seen: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+            seen[count] = {name: [] for name in contenders if count <= MOST.get(name, count)}
             for _ in range(rounds):
-                for name in contenders:
-                    seen[name].append(measure(server, name, count, seconds))
-            rows += [_row(name, count, seen) for name in contenders if name != "idle"]
+                for name, found in seen[count].items():
+                    found.append(measure(server, name, count, seconds))
+    named = [name for name in contenders if name != "idle"]
     head = ["contender", "waiting", "CPU s per 1,000 polls", "over the floor", "connections", "KB each", "lag p99, ms"]
-    return table(f"Waiting: TLS, a poll every {INTERVAL:g} s, {DELAY * 1000:g} ms away", head, rows)
+    rows = [_row(name, count, by_name) for count, by_name in seen.items() for name in named if name in by_name]
+    tables = [table(f"Waiting: TLS, a poll every {INTERVAL:g} s, {DELAY * 1000:g} ms away", head, rows)]
+    for title, figures, digits in (("CPU s per 1,000 polls", _costs, 2), ("KB each", _memory, 0)):
+        grown = {
+            name: {count: figures(by_name, name, count) for count, by_name in seen.items() if name in by_name}
+            for name in named
+        }
+        tables.append(growth(f"Growth with how many wait: {title}", grown, digits))
+    return "\n".join(tables)
 
 
-def _row(name: str, count: int, seen: dict[str, list[dict[str, float]]]) -> list[str]:
+def _row(name: str, count: int, seen: Mapping[str, Sequence[Figures]]) -> list[str]:
     mine = seen[name]
-    cost = [_cost(one, idle) for one, idle in zip(mine, seen["idle"], strict=True)]
-    floor = [_cost(one, idle) for one, idle in zip(seen["floor"], seen["idle"], strict=True)]
+    cost = _costs(seen, name, count)
     return [
         name,
         f"{count:,}",
         spread(cost),
-        spread(one / other for one, other in zip(cost, floor, strict=True)),
+        spread(one / other for one, other in zip(cost, _costs(seen, "floor", count), strict=True)),
         spread((one["connections"] for one in mine), 0),
-        spread((one["memory"] / 1000 / count for one in mine), 0),
+        spread(_memory(seen, name, count), 0),
         spread((one["lag"] * 1000 for one in mine), 0),
     ]
 
 
-def _cost(one: dict[str, float], idle: dict[str, float]) -> float:
+def _memory(seen: Mapping[str, Sequence[Figures]], name: str, count: int) -> list[float]:
+    return [one["memory"] / 1000 / count for one in seen[name]]
+
+
+def _costs(seen: Mapping[str, Sequence[Figures]], name: str, _: int) -> list[float]:
     # A second in which nothing was answered has no price: a blocked loop shows in the lag.
-    return (one["cpu"] - idle["cpu"]) / max(one["polls"], 1) * 1000
+    return [
+        (one["cpu"] - idle["cpu"]) / max(one["polls"], 1) * 1000
+        for one, idle in zip(seen[name], seen["idle"], strict=True)
+    ]

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from veo_provider.api.answer_scanner import MAX_DEPTH, AnswerScanner, AnswerTooLarge
-from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import parse_json
+from veo_provider.api.calls import KEPT_HEADERS, Answer, Kind
 
 MAX_DOCUMENT = 1024 * 1024
 """Bytes of an answer without its inline videos; the largest known is the list of models."""
@@ -31,14 +30,14 @@ class AnswerReader:
     Collects one answer from its chunks, in memory that doesn't grow with the videos in it.
 
     :param status: HTTP status code.
-    :param headers: the answer's headers.
+    :param headers: the answer's headers, whose names may be asked for in any case.
     :param kind: what the call was for.
     :param secret: what is taken out of the answer if it is echoed: errors quote answers.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], kind: Kind, secret: str) -> None:
         self._status = status
-        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._headers = {name: headers[name] for name in KEPT_HEADERS if name in headers}
         self._scanner = AnswerScanner(max_document=MAX_GENERATION if kind is Kind.POLL else MAX_DOCUMENT)
         self._secret = secret
         self._too_large = False
@@ -58,8 +57,9 @@ class AnswerReader:
         """Return what was read. ``now``: epoch seconds."""
         if self._small is not None:
             seen = bytes(self._small)
-            if _is_plain(seen):
-                return self._answer(seen, now)
+            whole = self._answer(seen, now)
+            if _is_plain(whole):
+                return whole
             self._scan(seen)
         # An answer without a length that breaks off looks like any other; half an id would look like an id.
         truncated = self._too_large or not self._scanner.complete
@@ -80,13 +80,17 @@ def without_key(answer: Answer, key: str) -> Answer:
     """Return an answer without the API key, if it echoes it: as it is, or with its slashes escaped as JSON may."""
     if len(key) < MIN_SECRET:
         return answer
-    body = answer.body.replace(key.encode(), b"***").replace(key.replace("/", r"\/").encode(), b"***")
+    plain, escaped = key.encode(), key.replace("/", r"\/").encode()
+    if plain not in answer.body and escaped not in answer.body and not answer.headers:
+        return answer
+    body = answer.body.replace(plain, b"***").replace(escaped, b"***")
     return replace(answer, headers={name: v.replace(key, "***") for name, v in answer.headers.items()}, body=body)
 
 
-def _is_plain(seen: bytes) -> bool:
+def _is_plain(answer: Answer) -> bool:
     """Tell whether a small answer is one whole document without a payload: most are, and scanning costs more."""
     # A backslash could hide the scheme of a data URI.
-    if b"data:" in seen or b"\\" in seen or seen.count(b"[") + seen.count(b"{") > MAX_DEPTH:
+    body = answer.body
+    if b"data:" in body or b"\\" in body or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         return False
-    return parse_json(seen) is not None
+    return answer.document is not None

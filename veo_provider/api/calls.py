@@ -7,11 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from veo_provider.api.error_body import parse_json
+
 MAX_ID = 2000
 """Characters of a generation id. The longest known has a few hundred, the shortest limit of a URL is 8 KB."""
+
+
+KEPT_HEADERS = ("retry-after", "x-oneapi-request-id")
+"""The headers that are read, in lower case."""
 
 
 class Kind(StrEnum):
@@ -45,7 +52,7 @@ class Answer:
     The gateway's answer to a call.
 
     :param status: HTTP status code.
-    :param headers: header names in lower case.
+    :param headers: those of :data:`KEPT_HEADERS` that it has.
     :param body: the body; inline videos have been replaced by their number (see ``api/answer_scanner.py``).
     :param now: epoch seconds when it came, against which a ``Retry-After`` date is read.
     :param truncated: the body broke off, or was larger than any sound answer and its rest wasn't read.
@@ -56,6 +63,11 @@ class Answer:
     body: bytes = field(repr=False)
     now: float = 0.0
     truncated: bool = False
+
+    @cached_property
+    def document(self) -> Any:
+        """The body as JSON; ``None`` if it isn't."""
+        return parse_json(self.body)
 
 
 def submit_call(wire: Mapping[str, Any]) -> Call:

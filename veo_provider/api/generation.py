@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import is_error, mapping, parse_json, printable, read_error_document
+from veo_provider.api.error_body import is_error, mapping, printable, read_error_document
 from veo_provider.api.errors import problem_of, request_id
 from veo_provider.api.failures import failed_generation, filtered
 from veo_provider.api.problem import Problem, Reason
@@ -19,6 +19,7 @@ RUNNING = {"in_progress", "processing", "running"}
 SUCCEEDED = {"succeeded", "success", "completed"}
 FAILED = {"failed", "failure", "error", "cancelled", "canceled", "expired", "rejected"}
 WAITING = {"pending", "submitted", "queued", "not_start", "unknown", "created", ""}
+KNOWN = RUNNING | SUCCEEDED | FAILED | WAITING
 # What AnswerScanner leaves of a data URI: its head, and a number in its payload's place.
 _INLINE = re.compile(r"data:(?P<type>[^;,]*)(?:;[^,]*)?,#(?P<number>\d{1,6})")
 
@@ -115,7 +116,7 @@ def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
     """
     if not 200 <= answer.status < 300:
         return problem_of(Kind.POLL, answer)
-    document = parse_json(answer.body)
+    document = answer.document
     if not isinstance(document, dict) or answer.truncated:
         problem = problem_of(Kind.POLL, answer)
         return replace(problem, reason=Reason.SERVER, transient=True)
@@ -140,7 +141,9 @@ def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
 
 
 def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None) -> Generation:
-    status = printable(str(task.get("status") or ""), 60).lower()
+    status = str(task.get("status") or "").lower()
+    if status not in KNOWN:
+        status = printable(status, 60)
     phase = _phase(status)
     generation = Generation(
         generation_id,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import parse_json
 from veo_provider.api.errors import problem_of
 from veo_provider.api.problem import Problem, Reason
 
@@ -21,7 +20,7 @@ MODELS = (
 
 def read_models(answer: Answer) -> tuple[str, ...] | Problem:
     """Read the answer to ``GET /v1/models``: the ids of the models that the key may use."""
-    document = parse_json(answer.body)
+    document = answer.document
     models = document.get("data") if isinstance(document, dict) else None
     if answer.status == 200 and isinstance(models, list):
         return tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)

@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from veo_provider.api.answer_reader import without_key
-from veo_provider.api.calls import Answer, Kind
+from veo_provider.api.calls import KEPT_HEADERS, Answer, Kind
 from veo_provider.api.error_body import printable
 from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
@@ -185,7 +185,7 @@ def _refusal(response: requests.Response, shut_down: Callable[[], None]) -> Prob
             body = response.raw.read(4096, decode_content=False)
     except _FAILURES:
         body = b""
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     key = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
     answer = without_key(Answer(status, headers, body, time.time()), key)
     at_home = "Authorization" in response.request.headers
