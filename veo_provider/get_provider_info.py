@@ -44,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": _VEO, "python-modules": ["veo_provider.operators.veo"]}],
         "sensors": [{"integration-name": _VEO, "python-modules": ["veo_provider.sensors.veo"]}],
         "triggers": [{"integration-name": _VEO, "python-modules": ["veo_provider.triggers.veo"]}],
+        "task-decorators": [{"name": "veo", "class-name": "veo_provider.decorators.veo.veo_task"}],
         "transfers": [
             {
                 "source-integration-name": _VEO,

@@ -27,6 +27,7 @@ AT_RUN_TIME = ("veo_provider.api.waiting", "veo_provider.api.request", "veo_prov
 
 MODULES = {
     "veo_provider.operators.veo": (*HEAVY, *AT_RUN_TIME),
+    "veo_provider.decorators.veo": (*HEAVY, *AT_RUN_TIME),
     "veo_provider.sensors.veo": (*HEAVY, *AT_RUN_TIME),
     "veo_provider.transfers.veo_to_s3": HEAVY,
     "veo_provider.transfers.veo_to_object_storage": HEAVY,

@@ -101,6 +101,12 @@ def test_the_worker_tells_the_story(stack: AirflowStack, runs: dict[str, Run]) -
     assert own.count(stack.api.xcom(run, "generate")) >= 2
 
 
+@pytest.mark.parametrize("name", STORED)
+def test_a_generation_starts_two_worker_processes(name: str, stack: AirflowStack, runs: dict[str, Run]) -> None:
+    folder = stack.home / "logs" / f"dag_id={DAG_ID}" / f"run_id={runs[name].run_id}" / "task_id=generate"
+    assert (folder / "attempt=1.log").read_text().count("Worker startup parse complete") == 2
+
+
 def test_filtered(
     stack: AirflowStack, runs: dict[str, Run], prompts: dict[str, str], stack_simulator: Simulator
 ) -> None:

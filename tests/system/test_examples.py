@@ -94,6 +94,20 @@ def test_sensor(simulator: Simulator, environment: Environment, tmp_path: Path) 
     assert len(billed(simulator.ledger())) == 1, "only the one from elsewhere"
 
 
+def test_taskflow(simulator: Simulator, environment: Environment, tmp_path: Path) -> None:
+    env = environment(veo_output=f"file://{tmp_path}/videos")
+    result = run_dag_test(EXAMPLES / "veo_taskflow.py", env, conf={"product": "a red kettle"})
+
+    assert result.dag_state == "success", result.output
+    sizes = {}
+    for path in (tmp_path / "videos").rglob("*.mp4"):
+        video = probe(path.read_bytes())
+        sizes[path.stem] = (video.width, video.height, round(video.seconds, 1))
+    assert sizes == {"opening": (1280, 720, 4.0), "closing-0": (1280, 720, 4.0), "closing-1": (720, 1280, 4.0)}
+    prompts = [submit["request"]["prompt"] for submit in billed(simulator.ledger(), "a red kettle")]
+    assert len(prompts) == 3
+
+
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_every_example_is_run_here(example: Path) -> None:
     tests = {

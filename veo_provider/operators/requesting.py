@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
+
+from veo_provider.exceptions import VeoValidationError
+from veo_provider.request import VideoRequest
 
 if TYPE_CHECKING:
     import jinja2
@@ -29,6 +33,12 @@ REQUEST_FIELDS = (
     "extra_parameters",
 )
 
+with suppress(ImportError):
+    # It may come out of an XCom, for which Airflow keeps a list of classes.
+    from airflow.sdk.serde import allow_class
+
+    allow_class(VideoRequest)
+
 
 class RequestOperator(BaseOperator):
     """
@@ -37,10 +47,22 @@ class RequestOperator(BaseOperator):
     It reads files for ``prompt`` alone, and keeps inline images and signed URLs out of the rendered view.
     """
 
+    request: Any
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # As they will be sent; the template fields hold what may be shown.
         self.hidden: dict[str, Any] = {}
+
+    def request_values(self, context: Context) -> dict[str, Any]:
+        """
+        Return the request's fields by name: the arguments, and over them what ``request`` says.
+
+        :param context: the task's context.
+        """
+        del context  # Whoever makes the request by a function needs it.
+        values = {name: getattr(self, name) for name in (*REQUEST_FIELDS, "request")} | self.hidden
+        return values | given_fields("request", values.pop("request"))
 
     def resolve_template_files(self) -> None:
         """Read the prompt's file when the DAG is parsed; a model that ends in ``.prompt`` names no file."""
@@ -62,6 +84,11 @@ class RequestOperator(BaseOperator):
         from veo_provider.api.images import shorten_image, shorten_values
         from veo_provider.api.request import IMAGE_FIELDS
 
+        if isinstance(self.request, VideoRequest):
+            # Its texts are templates like all others, unless it came out of an XCom.
+            given, self.request = self.request, self.request.as_dict()
+            if id(given) in seen_oids:
+                seen_oids.add(id(self.request))
         names = list(template_fields)
         prompt = [name for name in names if name == "prompt"]
         super()._do_render_template_fields(parent, prompt, context, jinja_env, seen_oids)
@@ -71,9 +98,34 @@ class RequestOperator(BaseOperator):
             super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
         finally:
             self.template_ext = extensions
-        for name in (*IMAGE_FIELDS, "extra_parameters"):
+        for name in (*IMAGE_FIELDS, "extra_parameters", "request"):
             value = getattr(self, name)
             shorten = shorten_image if name in IMAGE_FIELDS else shorten_values
             if value is not None and (shown := shorten(value)) != value:
                 self.hidden[name] = value
                 setattr(self, name, shown)
+
+
+def given_fields(what: str, value: Any) -> dict[str, Any]:
+    """
+    Return the fields that somebody gives as a :class:`~veo_provider.request.VideoRequest`, a dict, or JSON text.
+
+    :param what: how the value is called in an error.
+    :param value: the value; ``None`` gives none.
+    :raises VeoValidationError: it is something else.
+    """
+    from veo_provider.api.error_body import parse_json
+
+    if isinstance(value, str) and value.strip() in ("", "None"):
+        return {}
+    fields = parse_json(value) if isinstance(value, str) else value
+    if isinstance(fields, VideoRequest):
+        return fields.as_dict()
+    if fields is None and not isinstance(value, str):
+        return {}
+    if not isinstance(fields, Mapping):
+        raise VeoValidationError(
+            f"{what} is a {type(value).__name__}, not a VideoRequest or an object of request fields "
+            f"({', '.join(REQUEST_FIELDS)}). Nothing was sent"
+        )
+    return {str(name): field for name, field in fields.items()}

@@ -19,7 +19,6 @@ from veo_provider.ledger.stores import dead_after
 from veo_provider.operators.bookkeeping import mark_done, open_book, recorded_id
 from veo_provider.operators.checks import check_one_id
 from veo_provider.operators.frames import read_frames
-from veo_provider.operators.requesting import REQUEST_FIELDS
 from veo_provider.operators.story import Story
 from veo_provider.operators.submitting import Obtained, Submitter
 from veo_provider.operators.waiting import TRIGGER_FAILED, defer_for, event_instead, too_late
@@ -44,6 +43,7 @@ class Run:
         self._context = context
         self._log = task.log
         self._submitter: Submitter | None = None
+        self._model: str | None = None
 
     def execute(self) -> str:
         """Get a generation and wait for it, as the arguments say."""
@@ -148,11 +148,12 @@ class Run:
         return given
 
     def _request(self) -> VeoRequest:
-        values = {name: getattr(self._task, name) for name in REQUEST_FIELDS} | self._task.hidden
+        values = self._task.request_values(self._context)
         try:
             request = read_frames(parse_request(values))
         except RequestError as error:
             raise VeoValidationError(str(error)) from None
+        self._model = request.model
         for warning in request.warnings:
             self._log.warning("%s", warning)
         return request
@@ -190,7 +191,7 @@ class Run:
             poll_interval=task.poll_interval or DEFAULT_INTERVAL,
             first_poll_at=now + FIRST_POLL_DELAY,
             submitted_at=got.sent_at,
-            model=str(task.model) if task.poll_interval is None else None,
+            model=self._model if task.poll_interval is None else None,
         )
 
     def _finish(self, story: Story, outcome: Outcome) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.resending import pause_before_resend
 from veo_provider.exceptions import (
@@ -88,11 +89,11 @@ class Submitter:
         """
         record = self._book.read()
         request: VeoRequest | None = None
-        problem: VeoError | None = None
+        problem: Exception | None = None
         try:
             request = make_request()
             self._current = replace(self._current, digest=self._digest(request))
-        except VeoError as error:
+        except Exception as error:  # noqa: BLE001 - a function of the author's may make the request
             problem = error
         decision, seen = decide(record, self._current), None
         if record is not None and decision.action is Action.ASK:
@@ -101,6 +102,10 @@ class Submitter:
             decision = decide(record, self._current, seen)
         if record is not None:
             (self._log.warning if decision.warns else self._log.info)("To %s: %s", decision.action, decision.why)
+            if problem is not None and decision.action is not Action.SUBMIT:
+                self._log.warning(
+                    "No request was made this time (%s)", printable(f"{type(problem).__name__}: {problem}")
+                )
             if decision.action is not Action.SUBMIT:
                 return self._earlier(record, decision, seen)
         self.generation_id = None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from veo_provider.hooks.veo import VeoHook
     from veo_provider.operators.running import Run
+    from veo_provider.request import VideoRequest
 
 
 class VeoGenerateOperator(RequestOperator):
@@ -51,6 +52,8 @@ class VeoGenerateOperator(RequestOperator):
     :param seed: 0 to 4294967295 (templated).
     :param extra_parameters: other fields of the gateway by their wire names, such as ``negativePrompt``
         (templated). Not every gateway forwards them.
+    :param request: any of the fields above as a :class:`~veo_provider.request.VideoRequest` or a dict (templated); what
+        it gives counts before the argument of that name. For ``expand(request=[...])``.
     :param veo_conn_id: the connection, of type ``veo`` (templated).
     :param deferrable: wait on the triggerer. ``False`` waits on the worker; nothing else changes.
     :param wait_for_completion: ``False`` returns the id right after the submit, for
@@ -74,9 +77,9 @@ class VeoGenerateOperator(RequestOperator):
         instead of buying another one. It needs ``[veo] ledger_path``, and only tasks with ``reuse=True`` are found.
     """
 
-    template_fields: Sequence[str] = (*REQUEST_FIELDS, "generation_id", "veo_conn_id")
+    template_fields: Sequence[str] = (*REQUEST_FIELDS, "request", "generation_id", "veo_conn_id")
     template_ext: Sequence[str] = (".prompt",)
-    template_fields_renderers = {"extra_parameters": "json"}  # noqa: RUF012
+    template_fields_renderers = {"extra_parameters": "json", "request": "json"}  # noqa: RUF012
     operator_extra_links = (VeoConsoleLink(),)
     ui_color = "#e8f0fe"
 
@@ -96,6 +99,7 @@ class VeoGenerateOperator(RequestOperator):
         add_watermark: bool | str | None = None,
         seed: int | str | None = None,
         extra_parameters: Mapping[str, Any] | str | None = None,
+        request: VideoRequest | Mapping[str, Any] | str | None = None,
         veo_conn_id: str = "veo_default",
         deferrable: bool = True,
         wait_for_completion: bool = True,
@@ -133,6 +137,7 @@ class VeoGenerateOperator(RequestOperator):
         self.add_watermark = add_watermark
         self.seed = seed
         self.extra_parameters = extra_parameters
+        self.request = request
         self.veo_conn_id = veo_conn_id
         self.deferrable = deferrable
         self.wait_for_completion = wait_for_completion
