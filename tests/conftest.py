@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # Most tests need none of these, and boto3 and Airflow take their time.
     from tests.support.airflow_stack import AirflowStack
     from tests.support.s3 import S3Server
+    from tests.support.statsd import StatsD
     from veo_provider.simulator import Simulator
 
 # Before anything imports Airflow: it makes its home at the first import, by default in the user's own.
@@ -105,12 +106,21 @@ def stack_simulator(clip_cache: Path) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
+def statsd() -> Iterator[StatsD]:
+    from tests.support.statsd import StatsD
+
+    with StatsD() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def stack(
     tmp_path_factory: pytest.TempPathFactory,
     migrated_home: Path,
     stack_simulator: Simulator,
     moto: S3Server,
     seaweedfs: S3Server,
+    statsd: StatsD,
 ) -> Iterator[AirflowStack]:
     """The whole Airflow with every example DAG and those of the end-to-end tests."""
     from tests.support.airflow_home import EXAMPLES
@@ -119,6 +129,7 @@ def stack(
 
     folder = tmp_path_factory.mktemp("stack")
     env = {
+        **statsd.environment,
         "AIRFLOW_CONN_VEO_DEFAULT": veo_connection(stack_simulator.url, stack_simulator.api_key),
         "AIRFLOW_CONN_AWS_DEFAULT": moto.connection(),
         "AIRFLOW_CONN_AWS_SEAWEEDFS": seaweedfs.connection(),

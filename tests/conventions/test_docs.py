@@ -20,6 +20,7 @@ from veo_provider import __doc__ as package_doc
 from veo_provider import exceptions
 from veo_provider.api.problem import Reason
 from veo_provider.hooks.connection import EXTRAS
+from veo_provider.operators import metrics
 from veo_provider.simulator import faults, scenario
 from veo_provider.simulator.dialects import DIALECTS
 from veo_provider.simulator.errors import ERRORS
@@ -65,6 +66,11 @@ def _parameters(path: str) -> Iterator[str]:
             for parameter in inspect.signature(cls.__init__).parameters.values():
                 if parameter.name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                     yield parameter.name
+
+
+@pytest.mark.parametrize("name", [*metrics.COUNTED, *metrics.TIMED])
+def test_every_metric_is_on_its_page(name: str) -> None:
+    assert f"| `{name}" in page("metrics")
 
 
 @pytest.mark.parametrize(("name", "path"), [(name, path) for name, paths in CLASSES.items() for path in paths])

@@ -15,6 +15,7 @@ from tests.support.airflow_stack import AirflowStack
 from tests.support.gateway import billed
 from tests.support.media import probe
 from tests.support.s3 import S3Server
+from tests.support.statsd import StatsD
 from veo_provider.simulator import Simulator
 
 DAG_ID = "e2e_to_s3"
@@ -105,6 +106,20 @@ def test_the_worker_tells_the_story(stack: AirflowStack, runs: dict[str, Run]) -
 def test_a_generation_starts_two_worker_processes(name: str, stack: AirflowStack, runs: dict[str, Run]) -> None:
     folder = stack.home / "logs" / f"dag_id={DAG_ID}" / f"run_id={runs[name].run_id}" / "task_id=generate"
     assert (folder / "attempt=1.log").read_text().count("Worker startup parse complete") == 2
+
+
+def test_metrics(runs: dict[str, Run], statsd: StatsD) -> None:
+    """Other tests of the same Airflow are counted too."""
+    assert all(run.ended for run in runs.values())
+    assert statsd.total("airflow.veo.submitted") >= len(PROMPTS)
+    assert statsd.total("airflow.veo.succeeded") >= len(STORED)
+    assert statsd.total("airflow.veo.video_seconds") >= 6 * len(STORED)
+    assert statsd.total("airflow.veo.failed.content_policy") >= 1
+    assert statsd.total("airflow.veo.polls") >= len(PROMPTS)
+    assert statsd.total("airflow.veo.stored") >= len(STORED)
+    assert statsd.total("airflow.veo.stored_bytes") > 1000 * statsd.total("airflow.veo.stored")
+    # Milliseconds: the simulator takes 13 s.
+    assert statsd.total("airflow.veo.wait") >= 13_000 * len(STORED)
 
 
 def test_filtered(

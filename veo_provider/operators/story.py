@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
+from veo_provider.operators.metrics import Metrics
 from veo_provider.triggers.event import from_payload
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Story:
         self.ti = context["ti"]
         self.log = log
         self.facts: dict[str, Any] = {}
+        self._metrics = Metrics(self.ti)
 
     @classmethod
     def resumed(cls, context: Context, log: logging.Logger | Any) -> Self:
@@ -62,7 +64,9 @@ class Story:
         self.facts |= {"generation_id": generation_id, "status": "submitted", "reason": None}
         if submitted_at is not None:
             self.facts["submitted_at"] = _iso(submitted_at)
-        if not is_new:
+        if is_new:
+            self._count_submit()
+        else:
             self.log.info("Taking up generation %s: nothing is submitted", generation_id)
         self.push()
 
@@ -104,6 +108,8 @@ class Story:
             short = f" of the {asked} asked for" if 0 < outcome.videos < asked else ""
             say = self.log.warning if outcome.filtered or short else self.log.info
             say("Generation %s is done%s: %s%s", outcome.generation_id, took, outcome.message, short)
+            self._count_success(outcome, time.time() - start if start else None)
+        self._metrics.count("veo.polls", outcome.polls)
 
     def failed(self, error: VeoError) -> None:
         """Note why there is no video."""
@@ -114,6 +120,7 @@ class Story:
             "reason": error.reason.value,
             "message": str(error),
         }
+        self._metrics.count("veo.failed", detail=error.reason.value)
 
     def push(self) -> None:
         """Push the facts; that they can't be is no reason to fail a task that has paid."""
@@ -121,6 +128,21 @@ class Story:
             self.ti.xcom_push(key=GENERATION_XCOM, value=self.facts)
         except Exception as error:  # noqa: BLE001
             self.log.warning("The XCom %s couldn't be pushed: %s", GENERATION_XCOM, type(error).__name__)
+
+    def _count_submit(self) -> None:
+        self._metrics.about(self.facts.get("request", {}).get("model"))
+        self._metrics.count("veo.submitted")
+        cost = self.facts.get("cost_usd")
+        self._metrics.count("veo.cost_cents", 100 * cost if isinstance(cost, (int, float)) else 0)
+
+    def _count_success(self, outcome: Outcome, seconds: float | None) -> None:
+        request = self.facts.get("request", {})
+        self._metrics.about(request.get("model"))
+        self._metrics.count("veo.succeeded")
+        self._metrics.count("veo.filtered", outcome.filtered)
+        self._metrics.count("veo.video_seconds", outcome.videos * request.get("duration_seconds", 0))
+        if seconds is not None:
+            self._metrics.time("veo.wait", seconds)
 
 
 def _iso(epoch: float) -> str:

@@ -25,6 +25,7 @@ from veo_provider.exceptions import (
     VeoValidationError,
 )
 from veo_provider.operators.checks import check_flags, check_one_id
+from veo_provider.operators.metrics import Metrics
 from veo_provider.raising import error_for
 from veo_provider.transfers.lineage import (
     FOLDER,
@@ -222,6 +223,9 @@ class VeoTransferOperator(BaseOperator):
                 mark.generation_id,
             )
         add_hook_lineage(self, video.uri)
+        metrics = Metrics(mark)
+        metrics.count("veo.stored")
+        metrics.count("veo.stored_bytes", video.size)
         self.log.info(
             "Stored video %d of generation %s at %s: %d bytes, sha256 %s..., %.1f s",
             mark.index,

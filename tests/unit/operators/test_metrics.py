@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is counted, and that counting fails no task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.observability.metrics import stats
+from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
+
+from tests.support.tasks import Task
+from tests.unit.operators.test_cost import MODEL
+from tests.unit.operators.test_tries import run
+from tests.unit.operators.test_veo import sync
+from tests.unit.transfers.fakes import FakeHook
+from tests.unit.transfers.fakes import run as store
+from veo_provider.exceptions import VeoContentPolicyError, VeoValidationError
+from veo_provider.operators.metrics import COUNTED, Metrics
+from veo_provider.simulator import Simulator
+from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
+
+
+class Counts(NoStatsLogger):
+    """A backend of Airflow's metrics."""
+
+    def __init__(self, failing: bool = False) -> None:
+        self.seen: dict[str, Any] = {}
+        self.tags: dict[str, Any] = {}
+        self.failing = failing
+
+    def incr(self, stat: str, count: int = 1, rate: float = 1, *, tags: Any = None) -> None:  # type: ignore[override]
+        if self.failing:
+            raise OSError("no route to the metrics")
+        # Other providers count too.
+        if stat.startswith("veo."):
+            self.seen[stat] = self.seen.get(stat, 0) + count
+            self.tags[stat] = tags
+
+    def timing(self, stat: str, dt: Any, *, tags: Any = None) -> None:  # type: ignore[override]
+        if self.failing:
+            raise OSError("no route to the metrics")
+        self.seen[stat] = dt.total_seconds()
+
+
+@pytest.fixture
+def counts(request: pytest.FixtureRequest) -> Iterator[Counts]:
+    backend: Any = Counts(failing=getattr(request, "param", False))
+    factory, legacy = stats._factory, stats._export_legacy_names
+    stats.initialize(factory=lambda: backend, export_legacy_names=False)
+    yield backend
+    stats.initialize(factory=factory or NoStatsLogger, export_legacy_names=legacy)
+
+
+@pytest.fixture
+def priced(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {
+        "conn_type": "veo",
+        "host": gateway.url,
+        "password": gateway.api_key,
+        "extra": {"prices": {MODEL: 0.1}},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", json.dumps(connection))
+
+
+@pytest.mark.parametrize("how", [{}, {"deferrable": False}], ids=["deferred", "sync"])
+async def test_a_success(how: dict[str, Any], ti: Task, priced: None, counts: Counts) -> None:
+    await run(ti, duration_seconds=4, sample_count=2, **how)
+    assert 0 < counts.seen.pop("veo.wait") < 30
+    assert counts.seen.pop("veo.polls") >= 1
+    assert counts.seen == {"veo.submitted": 1, "veo.cost_cents": 80, "veo.succeeded": 1, "veo.video_seconds": 8}
+    assert counts.tags["veo.submitted"] == {"dag_id": "dag", "task_id": "generate", "model": MODEL}
+    assert counts.tags["veo.succeeded"] == counts.tags["veo.submitted"]
+
+
+def test_a_filtered_sample(gateway: Simulator, counts: Counts) -> None:
+    sync("A cat sim:filter_samples=1", sample_count=2, duration_seconds=6).execute(Task().context)
+    assert (counts.seen["veo.filtered"], counts.seen["veo.video_seconds"]) == (1, 6)
+
+
+def test_a_failure_by_its_reason(gateway: Simulator, counts: Counts) -> None:
+    with pytest.raises(VeoContentPolicyError):
+        sync("A cat sim:filtered").execute(Task().context)
+    assert counts.seen["veo.failed.content_policy"] == 1
+    assert "veo.succeeded" not in counts.seen
+
+
+def test_what_was_not_sent_was_not_submitted(gateway: Simulator, counts: Counts) -> None:
+    with pytest.raises(VeoValidationError):
+        sync("A cat", seed=-1).execute(Task().context)
+    assert counts.seen == {"veo.failed.invalid_request": 1}
+    assert counts.tags["veo.failed.invalid_request"] == {"dag_id": "dag", "task_id": "generate"}
+
+
+async def test_a_retry_submits_and_counts_nothing(ti: Task, priced: None, counts: Counts) -> None:
+    await run(ti)
+    counts.seen.clear()
+    await run(ti.retried())
+    assert not {"veo.submitted", "veo.cost_cents"} & set(counts.seen)
+
+
+def test_what_is_stored(tmp_path: Path, counts: Counts) -> None:
+    for _ in ("stored", "already there"):
+        _, (facts,) = store(
+            VeoToObjectStorageOperator(task_id="store", generation_id="task_1", dst=f"file://{tmp_path}/a.mp4"),
+            FakeHook(),
+        )
+    assert counts.seen == {"veo.stored": 1, "veo.stored_bytes": facts["size"]}
+    assert counts.tags["veo.stored"]["task_id"] == "store"
+
+
+@pytest.mark.parametrize("counts", [True], indirect=True)
+def test_metrics_that_cannot_be_sent_fail_nothing(gateway: Simulator, counts: Counts) -> None:
+    assert sync("A cat").execute(Task().context)
+    assert counts.seen == {}
+
+
+def test_a_name_that_nobody_has_documented_is_a_mistake(counts: Counts) -> None:
+    metrics = Metrics(SimpleNamespace(dag_id="d", task_id="t"))
+    with pytest.raises(AssertionError):
+        metrics.count("veo.made_up")
+    with pytest.raises(AssertionError):
+        metrics.time(next(iter(COUNTED)), 1.0)
