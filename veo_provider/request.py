@@ -30,6 +30,7 @@ class VideoRequest:
     :param add_watermark: whether the gateway adds a watermark.
     :param seed: 0 to 4294967295.
     :param extra_parameters: other fields of the gateway by their wire names.
+    :raises TypeError: a field is the output of another task.
     """
 
     prompt: str | None = None
@@ -45,6 +46,15 @@ class VideoRequest:
     add_watermark: bool | None = None
     seed: int | None = None
     extra_parameters: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse another task's output: Airflow looks for those in dicts, and not in objects like this one."""
+        outputs = [one.name for one in fields(self) if hasattr(getattr(self, one.name), "resolve")]
+        if outputs:
+            raise TypeError(
+                f"VideoRequest({', '.join(outputs)}=...) is another task's output, for which Airflow would not wait: "
+                "give the request as a dict, make it in a task, or use the operator's own argument"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields that are given, by name."""

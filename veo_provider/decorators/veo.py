@@ -59,8 +59,10 @@ class VeoDecoratedOperator(DecoratedOperator, VeoGenerateOperator):
     def request_values(self, context: Context) -> dict[str, Any]:
         """Call the function, and let what it returns count before the arguments."""
         values = super().request_values(context)
-        context_merge(context, self.op_kwargs)
-        arguments = determine_kwargs(self.python_callable, self.op_args, context)
+        # A copy: an argument that is called like a part of the context must not take its place.
+        known: Any = {**context}
+        context_merge(known, self.op_kwargs)
+        arguments = determine_kwargs(self.python_callable, self.op_args, known)
         made = self.python_callable(*self.op_args, **arguments)
         if isinstance(made, str):
             return values | {"prompt": made}

@@ -111,21 +111,26 @@ def given_fields(what: str, value: Any) -> dict[str, Any]:
     Return the fields that somebody gives as a :class:`~veo_provider.request.VideoRequest`, a dict, or JSON text.
 
     :param what: how the value is called in an error.
-    :param value: the value; ``None`` gives none.
+    :param value: the value; an empty text gives none. A field that is ``None``, or blank, is left out.
     :raises VeoValidationError: it is something else.
     """
     from veo_provider.api.error_body import parse_json
 
-    if isinstance(value, str) and value.strip() in ("", "None"):
+    if isinstance(value, str) and not value.strip():
         return {}
+    if value is None or (isinstance(value, str) and value.strip() == "None"):
+        # A look-up that found nothing must not end in a purchase of something else.
+        raise VeoValidationError(
+            f"{what} is given and came out as None: nothing was sent. Leave it out, or let it be an empty text, to "
+            "send the other arguments"
+        )
     fields = parse_json(value) if isinstance(value, str) else value
     if isinstance(fields, VideoRequest):
-        return fields.as_dict()
-    if fields is None and not isinstance(value, str):
-        return {}
+        fields = fields.as_dict()
     if not isinstance(fields, Mapping):
         raise VeoValidationError(
             f"{what} is a {type(value).__name__}, not a VideoRequest or an object of request fields "
             f"({', '.join(REQUEST_FIELDS)}). Nothing was sent"
         )
-    return {str(name): field for name, field in fields.items()}
+    given = {str(name): field for name, field in fields.items() if field is not None}
+    return {name: field for name, field in given.items() if str(field).strip() not in ("", "None")}

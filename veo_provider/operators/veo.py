@@ -53,7 +53,8 @@ class VeoGenerateOperator(RequestOperator):
     :param extra_parameters: other fields of the gateway by their wire names, such as ``negativePrompt``
         (templated). Not every gateway forwards them.
     :param request: any of the fields above as a :class:`~veo_provider.request.VideoRequest` or a dict (templated); what
-        it gives counts before the argument of that name. For ``expand(request=[...])``.
+        it gives counts before the argument of that name. For ``expand(request=[...])``. An empty text, the default,
+        gives nothing; ``None`` is an error, because a look-up that found nothing must not buy.
     :param veo_conn_id: the connection, of type ``veo`` (templated).
     :param deferrable: wait on the triggerer. ``False`` waits on the worker; nothing else changes.
     :param wait_for_completion: ``False`` returns the id right after the submit, for
@@ -99,7 +100,7 @@ class VeoGenerateOperator(RequestOperator):
         add_watermark: bool | str | None = None,
         seed: int | str | None = None,
         extra_parameters: Mapping[str, Any] | str | None = None,
-        request: VideoRequest | Mapping[str, Any] | str | None = None,
+        request: VideoRequest | Mapping[str, Any] | str | None = "",
         veo_conn_id: str = "veo_default",
         deferrable: bool = True,
         wait_for_completion: bool = True,

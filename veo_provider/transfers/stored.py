@@ -131,8 +131,6 @@ class Destination(Protocol):
         """
         Store all of a stream, or nothing; what was there before survives a failure.
 
-        Tells the hook lineage collector.
-
         :param name: where to.
         :param stream: the video.
         :param marks: what a later try is to know it by.

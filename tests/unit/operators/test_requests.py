@@ -52,7 +52,7 @@ def test_a_request_counts_before_the_arguments(request_: Any, gateway: Simulator
     assert (body["prompt"], body["seed"], body["aspectRatio"]) == ("A dog", 7, "9:16")
 
 
-@pytest.mark.parametrize("nothing", [None, "", " None ", {}, VideoRequest()])
+@pytest.mark.parametrize("nothing", ["", " ", {}, VideoRequest(), {"prompt": None}, {"prompt": " None "}])
 def test_no_request_leaves_the_arguments(nothing: Any, gateway: Simulator) -> None:
     operator("A cat", request=nothing, wait_for_completion=False).execute(Task().context)
     assert sent(gateway)[0]["prompt"] == "A cat"
@@ -62,6 +62,8 @@ def test_no_request_leaves_the_arguments(nothing: Any, gateway: Simulator) -> No
     ("wrong", "words"),
     [
         (["A dog"], "request is a list, not a VideoRequest"),
+        (None, "request is given and came out as None"),
+        (" None ", "request is given and came out as None"),
         ("A dog", "request is a str, not"),
         ("null", "request is a str, not"),
         ({"promt": "A dog", "seed": -1}, r"seed: -1 is not .*promt: no such parameter"),
@@ -95,6 +97,31 @@ def test_a_prompt_out_of_an_xcom_is_no_template() -> None:
     made = operator(None, request=given)
     made._do_render_template_fields(made, made.template_fields, {}, made.get_template_env(), {id(given)})
     assert made.request == {"prompt": "A {{ noun }}"}
+
+
+def test_a_field_that_is_none_leaves_the_argument(gateway: Simulator) -> None:
+    image = base64.b64encode(PNG).decode()
+    operator("A cat", image=image, request={"image": None}, wait_for_completion=False).execute(Task().context)
+    assert "png" in str(sent(gateway)[0]["image"])
+
+
+def test_an_output_of_a_task_inside_is_refused_when_the_dag_is_parsed() -> None:
+    with DAG("d", schedule=None):
+        other: Any = operator("A cat").output
+        with pytest.raises(TypeError, match=r"VideoRequest\(image=\.\.\.\) is another task's output"):
+            VideoRequest(prompt="A dog", image=other)
+        made = operator(task_id="dict", request={"prompt": "A dog", "image": other})
+    assert made.upstream_task_ids == {"generate"}
+
+
+def test_an_argument_takes_nothing_out_of_the_context(ti: Task, gateway: Simulator) -> None:
+    def prompt(run_id: str) -> str:
+        return f"A dog in {run_id}"
+
+    context = ti.context | {"run_id": "the run"}
+    decorated(prompt, op_kwargs={"run_id": "the park"}).execute(context)
+    assert sent(gateway)[0]["prompt"] == "A dog in the park"
+    assert context["run_id"] == "the run"
 
 
 def test_xcoms_carry_a_request() -> None:
