@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from airflow.providers.common.compat.sdk import XComArg
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRequest:
@@ -49,7 +51,7 @@ class VideoRequest:
 
     def __post_init__(self) -> None:
         """Refuse another task's output: Airflow looks for those in dicts, and not in objects like this one."""
-        outputs = [one.name for one in fields(self) if hasattr(getattr(self, one.name), "resolve")]
+        outputs = [one.name for one in fields(self) if any(XComArg.iter_xcom_references(getattr(self, one.name)))]
         if outputs:
             raise TypeError(
                 f"VideoRequest({', '.join(outputs)}=...) is another task's output, for which Airflow would not wait: "

@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of several rounds as one table: medians, and how far the rounds lie apart."""
+"""Rounds in which everybody takes a turn, and their figures as tables: medians, and how far the rounds lie apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
+
+Figures = dict[str, float]
+
+
+def in_turn(rounds: int, names: Iterable[str], measure: Callable[[str], Figures]) -> dict[str, list[Figures]]:
+    """Let everybody take as many turns, one after the other."""
+    seen: dict[str, list[Figures]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, found in seen.items():
+            found.append(measure(name))
+    return seen
 
 
 def spread(values: Iterable[float], digits: int = 2) -> str:

@@ -6,15 +6,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Self
 
 from tests.benchmarks import reader, storer
-from tests.benchmarks.report import spread, table
-
-Figures = dict[str, float]
+from tests.benchmarks.report import Figures, in_turn, spread, table
 
 
 class Servers:
@@ -50,7 +48,7 @@ def inline(sizes: Sequence[int], rounds: int) -> str:
     rows = []
     with Servers() as servers:
         for size in sizes:
-            seen = _in_turn(rounds, reader.CONTENDERS, partial(servers.measure, "reader", str(size)))
+            seen = in_turn(rounds, reader.CONTENDERS, partial(servers.measure, "reader", str(size)))
             rows += [
                 [
                     f"{size} MB",
@@ -72,7 +70,7 @@ def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
     rows = []
     with Servers() as servers:
         for size in sizes:
-            seen = _in_turn(rounds, storer.CONTENDERS[way], partial(servers.measure, "storer", way, str(size)))
+            seen = in_turn(rounds, storer.CONTENDERS[way], partial(servers.measure, "storer", way, str(size)))
             floors = seen["floor"]
             rows += [
                 [
@@ -87,12 +85,3 @@ def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
             ]
     head = ["video", "stored by", "speed over the floor's", "CPU over the floor's", "CPU ms per MB", "memory, MB"]
     return table(f"Storing a video in S3, {'from a link' if way == 'link' else 'from inside an answer'}", head, rows)
-
-
-def _in_turn(rounds: int, names: Iterable[str], measure: Callable[[str], Figures]) -> dict[str, list[Figures]]:
-    """Let everybody take as many turns, one after the other."""
-    seen: dict[str, list[Figures]] = {name: [] for name in names}
-    for _ in range(rounds):
-        for name, found in seen.items():
-            found.append(measure(name))
-    return seen

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from tests.benchmarks.report import growth, spread, table
+from tests.benchmarks.report import Figures, growth, in_turn, spread, table
 from tests.benchmarks.waiter import CONTENDERS, environment
 
 PEERS = {"http": "airflow.providers.http", "openai": "openai", "databricks": "airflow.providers.databricks"}
@@ -20,8 +21,6 @@ PEERS = {"http": "airflow.providers.http", "openai": "openai", "databricks": "ai
 MOST = {"openai": 1000}
 DELAY = 0.05
 INTERVAL = 5.0
-
-Figures = dict[str, float]
 
 
 class Server:
@@ -95,10 +94,8 @@ def run(folder: Path, sizes: Sequence[int], rounds: int, seconds: float, contend
     seen: dict[int, dict[str, list[Figures]]] = {}
     with Server(folder) as server:
         for count in sizes:
-            seen[count] = {name: [] for name in contenders if count <= MOST.get(name, count)}
-            for _ in range(rounds):
-                for name, found in seen[count].items():
-                    found.append(measure(server, name, count, seconds))
+            able = [name for name in contenders if count <= MOST.get(name, count)]
+            seen[count] = in_turn(rounds, able, partial(measure, server, count=count, seconds=seconds))
     named = [name for name in contenders if name != "idle"]
     head = ["contender", "waiting", "CPU s per 1,000 polls", "over the floor", "connections", "KB each", "lag p99, ms"]
     rows = [_row(name, count, by_name) for count, by_name in seen.items() for name in named if name in by_name]

@@ -107,6 +107,11 @@ class RequestError(ValueError):
         self.problems = problems
 
 
+def left_out(value: Any) -> bool:
+    """Whether a value isn't given: a template that renders to nothing, or to ``None``, leaves it out."""
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
 def parse_request(values: Mapping[str, Any]) -> VeoRequest:
     """
     Parse and check the author's parameters; templated ones come as text and are parsed strictly.
@@ -170,8 +175,7 @@ class _Parser:
 
     def _get(self, name: str, allowed: str, required: bool) -> Any:
         value = self.values.get(name)
-        # A template that renders to nothing, or to None, is a value left out.
-        if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        if left_out(value):
             if required:
                 self.problems.append(f"{name}: missing; give {allowed}")
             return None

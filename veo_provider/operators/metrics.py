@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -41,20 +42,22 @@ class Metrics:
     def count(self, name: str, by: float = 1, detail: str = "") -> None:
         """Count; nothing if ``by`` is 0."""
         assert name in COUNTED, name
-        try:
-            from airflow.providers.common.compat.sdk import Stats
 
+        def send(stats: Any) -> None:
             if round(by) > 0:
-                Stats.incr(f"{name}.{detail}" if detail else name, round(by), tags=dict(self._tags))
-        except Exception:
-            log.debug("%s wasn't counted", name, exc_info=True)
+                stats.incr(f"{name}.{detail}" if detail else name, round(by), tags=dict(self._tags))
+
+        self._safely(send)
 
     def time(self, name: str, seconds: float) -> None:
         """Note how long something took."""
         assert name in TIMED, name
+        self._safely(lambda stats: stats.timing(name, timedelta(seconds=seconds), tags=dict(self._tags)))
+
+    def _safely(self, send: Callable[[Any], object]) -> None:
         try:
             from airflow.providers.common.compat.sdk import Stats
 
-            Stats.timing(name, timedelta(seconds=seconds), tags=dict(self._tags))
+            send(Stats)
         except Exception:
-            log.debug("%s wasn't timed", name, exc_info=True)
+            log.debug("A metric wasn't sent", exc_info=True)

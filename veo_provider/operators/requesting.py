@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -17,21 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-REQUEST_FIELDS = (
-    "prompt",
-    "model",
-    "duration_seconds",
-    "aspect_ratio",
-    "resolution",
-    "sample_count",
-    "generate_audio",
-    "image",
-    "last_frame_image",
-    "person_generation",
-    "add_watermark",
-    "seed",
-    "extra_parameters",
-)
+REQUEST_FIELDS = tuple(field.name for field in fields(VideoRequest))
 
 with suppress(ImportError):
     # It may come out of an XCom, for which Airflow keeps a list of classes.
@@ -62,7 +49,8 @@ class RequestOperator(BaseOperator):
         """
         del context  # Whoever makes the request by a function needs it.
         values = {name: getattr(self, name) for name in (*REQUEST_FIELDS, "request")} | self.hidden
-        return values | given_fields("request", values.pop("request"))
+        request = values.pop("request")
+        return values | given_fields("request", request)
 
     def resolve_template_files(self) -> None:
         """Read the prompt's file when the DAG is parsed; a model that ends in ``.prompt`` names no file."""
@@ -115,22 +103,22 @@ def given_fields(what: str, value: Any) -> dict[str, Any]:
     :raises VeoValidationError: it is something else.
     """
     from veo_provider.api.error_body import parse_json
+    from veo_provider.api.request import left_out
 
     if isinstance(value, str) and not value.strip():
         return {}
-    if value is None or (isinstance(value, str) and value.strip() == "None"):
+    if left_out(value):
         # A look-up that found nothing must not end in a purchase of something else.
         raise VeoValidationError(
             f"{what} is given and came out as None: nothing was sent. Leave it out, or let it be an empty text, to "
             "send the other arguments"
         )
-    fields = parse_json(value) if isinstance(value, str) else value
-    if isinstance(fields, VideoRequest):
-        fields = fields.as_dict()
-    if not isinstance(fields, Mapping):
+    given = parse_json(value) if isinstance(value, str) else value
+    if isinstance(given, VideoRequest):
+        given = given.as_dict()
+    if not isinstance(given, Mapping):
         raise VeoValidationError(
             f"{what} is a {type(value).__name__}, not a VideoRequest or an object of request fields "
             f"({', '.join(REQUEST_FIELDS)}). Nothing was sent"
         )
-    given = {str(name): field for name, field in fields.items() if field is not None}
-    return {name: field for name, field in given.items() if str(field).strip() not in ("", "None")}
+    return {str(name): field for name, field in given.items() if not left_out(field)}

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from veo_provider.api.error_body import mapping
 from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.triggers.event import from_payload
@@ -104,7 +106,7 @@ class Story:
         }
         if outcome.reason is None:
             took = f" after {time.time() - start:.0f} s" if start else ""
-            asked = self.facts.get("request", {}).get("sample_count", outcome.videos)
+            asked = self._request.get("sample_count", outcome.videos)
             short = f" of the {asked} asked for" if 0 < outcome.videos < asked else ""
             say = self.log.warning if outcome.filtered or short else self.log.info
             say("Generation %s is done%s: %s%s", outcome.generation_id, took, outcome.message, short)
@@ -129,18 +131,22 @@ class Story:
         except Exception as error:  # noqa: BLE001
             self.log.warning("The XCom %s couldn't be pushed: %s", GENERATION_XCOM, type(error).__name__)
 
+    @property
+    def _request(self) -> Mapping[str, Any]:
+        """What was asked for, as far as it is known: an XCom holds whatever somebody has put there."""
+        return mapping(self.facts.get("request"))
+
     def _count_submit(self) -> None:
-        self._metrics.about(self.facts.get("request", {}).get("model"))
+        self._metrics.about(self._request.get("model"))
         self._metrics.count("veo.submitted")
         cost = self.facts.get("cost_usd")
         self._metrics.count("veo.cost_cents", 100 * cost if isinstance(cost, (int, float)) else 0)
 
     def _count_success(self, outcome: Outcome, seconds: float | None) -> None:
-        request = self.facts.get("request", {})
-        self._metrics.about(request.get("model"))
+        self._metrics.about(self._request.get("model"))
         self._metrics.count("veo.succeeded")
         self._metrics.count("veo.filtered", outcome.filtered)
-        self._metrics.count("veo.video_seconds", outcome.videos * request.get("duration_seconds", 0))
+        self._metrics.count("veo.video_seconds", outcome.videos * self._request.get("duration_seconds", 0))
         if seconds is not None:
             self._metrics.time("veo.wait", seconds)
 

@@ -102,11 +102,10 @@ class Submitter:
             decision = decide(record, self._current, seen)
         if record is not None:
             (self._log.warning if decision.warns else self._log.info)("To %s: %s", decision.action, decision.why)
-            if problem is not None and decision.action is not Action.SUBMIT:
-                self._log.warning(
-                    "No request was made this time (%s)", printable(f"{type(problem).__name__}: {problem}")
-                )
             if decision.action is not Action.SUBMIT:
+                if problem is not None:
+                    said = printable(f"{type(problem).__name__}: {problem}")
+                    self._log.warning("No request was made this time (%s)", said)
                 return self._earlier(record, decision, seen)
         self.generation_id = None
         if request is None:

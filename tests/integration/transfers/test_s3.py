@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.lineage import HookLineageCollector
+from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from tests.integration.transfers.conftest import Bucket
@@ -261,6 +262,20 @@ def test_s3_does_not_tell(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_error_of_s3_names_the_generation(bucket: Bucket) -> None:
     with pytest.raises(VeoStorageError, match=r"NoSuchBucket.*\(generation task_1\)"):
         run(transfer(bucket, s3_bucket="there-is-none"), FakeHook())
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_one_client_looks_and_uploads(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = Session.client
+
+    def counted(session: Any, **arguments: Any) -> Any:
+        made.append(arguments["service_name"])
+        return make(session, **arguments)
+
+    monkeypatch.setattr(Session, "client", counted)
+    run(transfer(bucket), FakeHook())
+    assert made == ["s3"]
 
 
 def test_the_hook_tells_of_the_lineage_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -15,9 +16,11 @@ from airflow.sdk.serde import deserialize, serialize
 
 from tests.support.tasks import Task
 from tests.unit.operators.test_veo import PNG, operator, run_deferred
+from veo_provider.api.request import VeoRequest
 from veo_provider.decorators.veo import VeoDecoratedOperator
 from veo_provider.exceptions import VeoValidationError
 from veo_provider.operators.requesting import REQUEST_FIELDS
+from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.request import VideoRequest
 from veo_provider.simulator import Simulator
 
@@ -34,6 +37,8 @@ def decorated(function: Callable[..., Any], **arguments: Any) -> VeoDecoratedOpe
 
 def test_the_fields_are_those_of_the_operator() -> None:
     assert tuple(one.name for one in fields(VideoRequest)) == REQUEST_FIELDS
+    assert [one.name for one in fields(VeoRequest)] == [*REQUEST_FIELDS, "warnings"]
+    assert set(REQUEST_FIELDS) < set(inspect.signature(VeoGenerateOperator.__init__).parameters)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,7 @@ def test_no_request_leaves_the_arguments(nothing: Any, gateway: Simulator) -> No
         (" None ", "request is given and came out as None"),
         ("A dog", "request is a str, not"),
         ("null", "request is a str, not"),
+        ({"seed": 10**5000}, "seed: a value of type int is not"),
         ({"promt": "A dog", "seed": -1}, r"seed: -1 is not .*promt: no such parameter"),
     ],
 )
@@ -110,6 +116,8 @@ def test_an_output_of_a_task_inside_is_refused_when_the_dag_is_parsed() -> None:
         other: Any = operator("A cat").output
         with pytest.raises(TypeError, match=r"VideoRequest\(image=\.\.\.\) is another task's output"):
             VideoRequest(prompt="A dog", image=other)
+        with pytest.raises(TypeError, match=r"VideoRequest\(extra_parameters=\.\.\.\) is another task's output"):
+            VideoRequest(prompt="A dog", extra_parameters={"more": [other]})
         made = operator(task_id="dict", request={"prompt": "A dog", "image": other})
     assert made.upstream_task_ids == {"generate"}
 
