@@ -30,3 +30,13 @@ def test_the_key_is_taken_out(key: str, body: bytes, left: bytes) -> None:
     answer = without_key(Answer(400, {"x-request": body.decode()}, body, 0.0), key)
     assert answer.body == left
     assert answer.headers["x-request"] == body.decode().replace(key, "***" if len(key) > 2 else key)
+
+
+@pytest.mark.parametrize("body", [b"as sk-1/34567", rb"as sk-1\/34567"], ids=["plain", "escaped"])
+def test_the_key_is_taken_out_of_an_answer_without_headers(body: bytes) -> None:
+    assert without_key(Answer(400, {}, body, 0.0), "sk-1/34567").body == b"as ***"
+
+
+def test_the_key_is_taken_out_of_headers_alone() -> None:
+    answer = without_key(Answer(400, {"retry-after": "sk-12345678"}, b"{}", 0.0), "sk-12345678")
+    assert answer.headers == {"retry-after": "***"}
