@@ -31,6 +31,7 @@ def main() -> None:
             "imports": lambda: imports.run(rounds if args.smoke else 3 * rounds),
             "inline": lambda: videos.inline(videos_of, rounds),
             "link-to-s3": lambda: videos.storing("link", videos_of, rounds),
+            "network-to-s3": lambda: videos.storing("link", videos_of, rounds, 50, 100),
             "inline-to-s3": lambda: videos.storing("inline", videos_of, rounds),
             "waiting": lambda: waiting.run(Path(folder), sizes, rounds, 3 if args.smoke else 20, waiting.installed()),
         }

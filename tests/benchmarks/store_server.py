@@ -2,8 +2,9 @@
 """
 A gateway with finished videos of any size, or an S3 server that throws away what it is given: as little as will do.
 
-``python -m tests.benchmarks.store_server`` prints its port and ends with its stdin. It is started once as either, so
-that sending and receiving don't share a process.
+``python -m tests.benchmarks.store_server RATE`` prints its port and ends with its stdin. It is started once as
+either, so that sending and receiving don't share a process. RATE is what a connection carries, in MB/s; "inf" is as
+much as it can.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import random
 import re
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -44,6 +46,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers for both."""
 
     protocol_version = "HTTP/1.1"
+    # Or an answer's body waits for the acknowledgement of its head, which takes its time.
+    disable_nagle_algorithm = True
     server: Server
 
     def do_GET(self) -> None:
@@ -117,9 +121,11 @@ class Handler(BaseHTTPRequestHandler):
         return int(self.headers.get("X-Amz-Decoded-Content-Length", size))
 
     def _skip(self, length: int) -> int:
-        left = length
+        left, pace = length, self.server.pace()
         while left:
-            left -= len(self.rfile.read(min(left, CHUNK)))
+            came = len(self.rfile.read(min(left, CHUNK)))
+            left -= came
+            pace(came)
         return length
 
     def _send(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
@@ -135,8 +141,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(sum(lengths)))
         self.end_headers()
         try:
+            pace = self.server.pace()
             for chunk in chunks:
                 self.wfile.write(chunk)
+                pace(len(chunk))
         except OSError:
             # The status is enough for whoever only polls.
             self.close_connection = True
@@ -147,14 +155,26 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self._rate = rate
         self.objects: dict[str, tuple[int, dict[str, str]]] = {}
         self.uploads: dict[str, tuple[dict[str, str], Parts]] = {}
 
+    def pace(self) -> Callable[[int], None]:
+        """Make what is called with the bytes that have passed, and takes the time that they should have taken."""
+        began, passed = time.monotonic(), 0
+
+        def wait(count: int) -> None:
+            nonlocal passed
+            passed += count
+            time.sleep(max(0.0, began + passed / self._rate - time.monotonic()))
+
+        return wait
+
 
 if __name__ == "__main__":
-    with Server() as server:
+    with Server(float(sys.argv[1]) * 1e6) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdout.write(f"{server.server_port}\n")
         sys.stdout.flush()

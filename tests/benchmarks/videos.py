@@ -16,14 +16,21 @@ from tests.benchmarks.report import Figures, in_turn, spread, table
 
 
 class Servers:
-    """The gateway and the store, each in a process of its own."""
+    """
+    The gateway and the store, each in a process of its own.
+
+    :param rates: what one connection to each of them carries, in MB/s; as much as it can unless told.
+    """
+
+    def __init__(self, *rates: int) -> None:
+        self._rates = rates or ("inf", "inf")
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.benchmarks.store_server"]
         self._stack = ExitStack()
         urls = []
-        for _ in range(2):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for rate in self._rates:
+            process = subprocess.Popen([*command, str(rate)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             assert process.stdout is not None
             self._stack.callback(process.wait, 10)
             self._stack.callback(process.stdin.close)  # type: ignore[union-attr]
@@ -65,10 +72,10 @@ def inline(sizes: Sequence[int], rounds: int) -> str:
     return table("A video inside an answer, in the triggerer", head, rows)
 
 
-def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
-    """Return the table of what a worker pays for storing a video."""
+def storing(way: str, sizes: Sequence[int], rounds: int, *rates: int) -> str:
+    """Return the table of what a worker pays for storing a video, on this machine or over a network of these rates."""
     rows = []
-    with Servers() as servers:
+    with Servers(*rates) as servers:
         for size in sizes:
             seen = in_turn(rounds, storer.CONTENDERS[way], partial(servers.measure, "storer", way, str(size)))
             floors = seen["floor"]
@@ -84,4 +91,6 @@ def storing(way: str, sizes: Sequence[int], rounds: int) -> str:
                 for name, found in seen.items()
             ]
     head = ["video", "stored by", "speed over the floor's", "CPU over the floor's", "CPU ms per MB", "memory, MB"]
-    return table(f"Storing a video in S3, {'from a link' if way == 'link' else 'from inside an answer'}", head, rows)
+    title = f"Storing a video in S3, {'from a link' if way == 'link' else 'from inside an answer'}"
+    at = " at {} MB/s, by connections of {} MB/s".format(*rates) if rates else ""
+    return table(title + at, head, rows)

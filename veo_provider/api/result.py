@@ -111,8 +111,6 @@ class VideoStream(io.RawIOBase):
         self.size_hint = size_hint
         self.size = 0
         """Bytes that have arrived so far."""
-        self.at_end: Callable[[], object] = lambda: None
-        """Called when the whole video has come, before the reader learns it; may raise instead."""
         self._max_bytes = max_bytes
         self._bounded = bounded
         self._close = close
@@ -211,7 +209,6 @@ class VideoStream(io.RawIOBase):
         all_came = self._bounded or self.size_hint is not None
         if missing := self._boxes.missing(all_came=all_came):
             raise broken_off(missing)
-        self.at_end()
 
     def _check_limit(self, size: int) -> None:
         if size > self._max_bytes:

@@ -27,6 +27,7 @@ from veo_provider.exceptions import (
 from veo_provider.operators.checks import check_flags, check_one_id
 from veo_provider.operators.metrics import Metrics
 from veo_provider.raising import error_for
+from veo_provider.transfers.ahead import ReadAhead
 from veo_provider.transfers.lineage import (
     FOLDER,
     XCOM_VIDEOS,
@@ -210,16 +211,16 @@ class VeoTransferOperator(BaseOperator):
 
     def _store(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> StoredVideo:
         started = time.monotonic()
-        with self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes) as stream:
-            # A store completes nothing before its reader has learnt of the end.
-            stream.at_end = lambda: self._look_again(destination, name, mark, there)
-            destination.write(name, stream, mark, there)
+        stream = self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes)
+        # A store completes nothing before its reader has learnt of the end.
+        with ReadAhead(stream, lambda: self._look_again(destination, name, mark, there)) as source:
+            destination.write(name, source, mark, there)
             video = StoredVideo(
                 destination.uri(name),
                 mark.index,
-                stream.size,
-                stream.sha256,
-                media_type(stream),
+                source.size,
+                source.sha256,
+                media_type(source),
                 mark.generation_id,
             )
         add_hook_lineage(self, video.uri)

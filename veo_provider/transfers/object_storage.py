@@ -10,16 +10,13 @@ import posixpath
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.exceptions import VeoTransientError
-from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, media_type
-
-if TYPE_CHECKING:
-    from veo_provider.api.result import VideoStream
+from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, Source, media_type
 
 SIDECAR = ".veo.json"
 # What these call the media type when a file is opened. They show an object only when its upload is completed.
@@ -68,25 +65,25 @@ class ObjectStorageDestination:
         """Never asked: a sidecar without a hash isn't ours."""
         raise NotImplementedError(name)
 
-    def write(self, name: str, stream: VideoStream, marks: Marks, before: Found | None) -> None:
-        """Copy a stream, and check what the store then has."""
+    def write(self, name: str, source: Source, marks: Marks, before: Found | None) -> None:
+        """Copy a video, and check what the store then has."""
         path = self._path(name)
         stage = _stage(path)
         begin = b""
-        with stage(path, media_type(stream)) as file:
-            while chunk := stream.read(CHUNK):
+        with stage(path, media_type(source)) as file:
+            while chunk := source.read(CHUNK):
                 begin = begin or chunk
                 file.write(chunk)
-            facts = _facts(marks, stream.size, stream.sha256, media_type(stream))
+            facts = _facts(marks, source.size, source.sha256, media_type(source))
             if before and before.marks:
                 facts["replaces"] = _facts(before.marks, before.size, before.sha256, before.content_type)
             sidecar = json.dumps(facts, indent=1).encode()
             with stage(_sidecar(path), "application/json") as beside:
                 beside.write(sidecar)
-        self._check(path, stream, before, begin, sidecar)
+        self._check(path, source, before, begin, sidecar)
 
     def _check(
-        self, path: ObjectStoragePath, stream: VideoStream, before: Found | None, begin: bytes, sidecar: bytes
+        self, path: ObjectStoragePath, source: Source, before: Found | None, begin: bytes, sidecar: bytes
     ) -> None:
         path.fs.invalidate_cache()
         advice = ""
@@ -94,11 +91,11 @@ class ObjectStorageDestination:
             size = path.fs.info(path.path)["size"]
             # The size doesn't tell whether it is still what was to be replaced.
             hidden = before is not None and before.size == size
-            if size == stream.size and not (hidden and _hash(path) != stream.sha256):
+            if size == source.size and not (hidden and _hash(path) != source.sha256):
                 return
-            held = f"{size} bytes" if size != stream.size else "another video"
+            held = f"{size} bytes" if size != source.size else "another video"
             # Whatever isn't the beginning of what was just written is somebody else's.
-            if size is not None and size < stream.size and _remove_beginning(path, begin):
+            if size is not None and size < source.size and _remove_beginning(path, begin):
                 _remove_beginning(_sidecar(path), sidecar)
                 advice = ". The store kept only the beginning of the video, which was removed"
             else:
@@ -106,7 +103,7 @@ class ObjectStorageDestination:
         except FileNotFoundError:
             held = "nothing"
         raise VeoTransientError(
-            f"{_uri(path)} holds {held} right after {stream.size} bytes were stored there: another task may write to "
+            f"{_uri(path)} holds {held} right after {source.size} bytes were stored there: another task may write to "
             f"the same name, or the store loses bytes{advice}"
         )
 

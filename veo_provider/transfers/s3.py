@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from veo_provider.exceptions import VeoPermanentError, VeoTransientError
-from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, media_type
+from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, Source, media_type
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    from veo_provider.api.result import VideoStream
 
 MARK_PREFIX = "veo-"
 METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -97,9 +96,9 @@ class S3Destination:
             digest.update(chunk)
         return digest.hexdigest()
 
-    def write(self, name: str, stream: VideoStream, marks: Marks, _: Found | None) -> None:
-        """Upload a stream, and check what S3 then has."""
-        arguments: dict[str, Any] = {"ContentType": media_type(stream), **self._extra_args}
+    def write(self, name: str, source: Source, marks: Marks, _: Found | None) -> None:
+        """Upload a video, and check what S3 then has."""
+        arguments: dict[str, Any] = {"ContentType": media_type(source), **self._extra_args}
         if self._encrypt:
             arguments["ServerSideEncryption"] = "AES256"
         if self._acl_policy:
@@ -108,9 +107,9 @@ class S3Destination:
         metadata |= {f"{MARK_PREFIX}{key}".replace("_", "-"): _ascii(value) for key, value in marks.as_dict().items()}
         # Not by the hook, whose arguments are fixed when it is made: another one is another client, of 20 MB.
         self._client.upload_fileobj(
-            stream, self._bucket, name, ExtraArgs=arguments | {"Metadata": metadata}, Config=self._hook.transfer_config
+            source, self._bucket, name, ExtraArgs=arguments | {"Metadata": metadata}, Config=self._hook.transfer_config
         )
-        self._check(name, stream.size, marks)
+        self._check(name, source.size, marks)
 
     def _check(self, name: str, size: int, marks: Marks) -> None:
         there = self.find(name)

@@ -6,10 +6,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
-
-if TYPE_CHECKING:
-    from veo_provider.api.result import VideoStream
+from typing import Any, Protocol, Self
 
 INDEX = "{index}"
 CHUNK = 1024 * 1024
@@ -115,6 +112,23 @@ class Found:
     uri: str | None = None
 
 
+class Source(Protocol):
+    """A video to store; its facts are true once it has been read to the end."""
+
+    content_type: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes, in hex."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read so many bytes; fewer only at the end, which raises unless the video is whole."""
+
+
 class Destination(Protocol):
     """One kind of store. Names are whole: an S3 key, a URI."""
 
@@ -127,12 +141,12 @@ class Destination(Protocol):
     def sha256(self, name: str) -> str:
         """Return the hash of what is there, in hex; it may have to be read for that."""
 
-    def write(self, name: str, stream: VideoStream, marks: Marks, before: Found | None) -> None:
+    def write(self, name: str, source: Source, marks: Marks, before: Found | None) -> None:
         """
-        Store all of a stream, or nothing; what was there before survives a failure.
+        Store all of a source, or nothing; what was there before survives a failure.
 
         :param name: where to.
-        :param stream: the video.
+        :param source: the video.
         :param marks: what a later try is to know it by.
         :param before: what was found there, and may be replaced.
         """
@@ -158,7 +172,7 @@ def folder_of(uri: str) -> str:
     return f"{folder}/" if folder.endswith("/") else folder
 
 
-def media_type(stream: VideoStream) -> str:
-    """Return a stream's media type; many stores call everything a stream of octets."""
-    told = (stream.content_type or "").partition(";")[0].strip().lower()
+def media_type(source: Source) -> str:
+    """Return a video's media type; many stores call everything a stream of octets."""
+    told = (source.content_type or "").partition(";")[0].strip().lower()
     return told if told.startswith("video/") else "video/mp4"
