@@ -35,7 +35,11 @@ class Source:
 
     def stream(self) -> VideoStream:
         limits: dict[str, Any] = {"content_type": "video/mp4", "max_bytes": 2**31, "size_hint": len(self.video)}
-        return VideoStream(self._chunks(), close=self.closed.set, **limits)
+        return VideoStream(self._chunks(), close=self._close, **limits)
+
+    def _close(self) -> None:
+        threading.Event().wait(0.2)
+        self.closed.set()
 
     def _chunks(self) -> Iterator[bytes]:
         for start in range(0, len(self.video), CHUNK):
@@ -107,6 +111,8 @@ def test_whoever_leaves_does_not_wait_for_a_source_that_hangs() -> None:
     source.go.clear()
     with ReadAhead(source.stream()):
         assert source.asking.wait(PATIENCE)
+        # Nor does the end of the process wait for it.
+        assert [one.daemon for one in threading.enumerate() if one.name == "veo-read-ahead"] == [True]
     assert not source.closed.is_set()
     source.go.set()
     # It is closed by who reads it, and nothing more is asked for.
