@@ -41,6 +41,7 @@ class VeoDecoratedOperator(DecoratedOperator, VeoGenerateOperator):
         **DecoratedOperator.template_fields_renderers,
         **VeoGenerateOperator.template_fields_renderers,
     }
+    shortened: Sequence[str] = (*VeoGenerateOperator.shortened, "op_args", "op_kwargs")
     custom_operator_name = "@task.veo"
 
     def __init__(
@@ -61,9 +62,9 @@ class VeoDecoratedOperator(DecoratedOperator, VeoGenerateOperator):
         values = super().request_values(context)
         # A copy: an argument that is called like a part of the context must not take its place.
         known: Any = {**context}
-        context_merge(known, self.op_kwargs)
-        arguments = determine_kwargs(self.python_callable, self.op_args, known)
-        made = self.python_callable(*self.op_args, **arguments)
+        args, kwargs = self.as_given("op_args"), self.as_given("op_kwargs")
+        context_merge(known, kwargs)
+        made = self.python_callable(*args, **determine_kwargs(self.python_callable, args, known))
         if isinstance(made, str):
             return values | {"prompt": made}
         if not isinstance(made, (Mapping, VideoRequest)):

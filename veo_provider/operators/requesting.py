@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ class RequestOperator(BaseOperator):
     """
 
     request: Any
+    shortened: Sequence[str] = ("extra_parameters", "request")
+    """Arguments besides the images that may hold what must not be shown."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,9 +50,17 @@ class RequestOperator(BaseOperator):
         :param context: the task's context.
         """
         del context  # Whoever makes the request by a function needs it.
-        values = {name: getattr(self, name) for name in (*REQUEST_FIELDS, "request")} | self.hidden
+        values = {name: self.as_given(name) for name in (*REQUEST_FIELDS, "request")}
         request = values.pop("request")
         return values | given_fields("request", request)
+
+    def as_given(self, name: str) -> Any:
+        """
+        Return an argument as it was rendered, also where it is hidden.
+
+        :param name: the argument's name.
+        """
+        return self.hidden[name] if name in self.hidden else getattr(self, name)
 
     def resolve_template_files(self) -> None:
         """Read the prompt's file when the DAG is parsed; a model that ends in ``.prompt`` names no file."""
@@ -86,7 +96,7 @@ class RequestOperator(BaseOperator):
             super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
         finally:
             self.template_ext = extensions
-        for name in (*IMAGE_FIELDS, "extra_parameters", "request"):
+        for name in (*IMAGE_FIELDS, *self.shortened):
             value = getattr(self, name)
             shorten = shorten_image if name in IMAGE_FIELDS else shorten_values
             if value is not None and (shown := shorten(value)) != value:

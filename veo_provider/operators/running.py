@@ -50,6 +50,9 @@ class Run:
         task, story = self._task, Story(self._context, self._log)
         try:
             got = self._obtain(story)
+            if got.model is not None:
+                self._model = got.model or None
+                story.asked_before(got.model)
             story.begin(got.generation_id, got.sent_at, is_new=got.is_new)
             if not task.wait_for_completion:
                 self._log.info("Not waiting for generation %s: wait_for_completion=False", got.generation_id)

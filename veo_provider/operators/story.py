@@ -61,6 +61,10 @@ class Story:
             # Never 0 where nobody knows.
             self.facts["cost_usd"] = "unknown" if cost is None else cost
 
+    def asked_before(self, model: str) -> None:
+        """Note that an earlier try asked for something else, of which only the model is known."""
+        self.facts |= {"request": {"model": model} if model else {}, "cost_usd": "unknown"}
+
     def begin(self, generation_id: str, submitted_at: float | None, *, is_new: bool) -> None:
         """Note the generation id, as soon as there is one."""
         self.facts |= {"generation_id": generation_id, "status": "submitted", "reason": None}

@@ -47,6 +47,7 @@ class Obtained:
     :param sent_at: epoch seconds of its submit, if it was this task's.
     :param is_new: this try has paid for it.
     :param handed_back: the task had succeeded with it before.
+    :param model: by which model it was made, where this try would ask for something else; ``None`` where it wouldn't.
     :param seen: what the gateway said of it just now, if it was asked.
     """
 
@@ -54,6 +55,7 @@ class Obtained:
     sent_at: float | None
     is_new: bool = False
     handed_back: bool = False
+    model: str | None = None
     seen: Seen | None = None
 
 
@@ -163,8 +165,13 @@ class Submitter:
             # From here on the clear has been answered: what follows are retries.
             self._book.note(replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number))
         self.generation_id = record.generation_id
-        handed_back = action is Action.HAND_BACK
-        return Obtained(str(record.generation_id), record.sent_at, handed_back=handed_back, seen=seen)
+        return Obtained(
+            str(record.generation_id),
+            record.sent_at,
+            handed_back=action is Action.HAND_BACK,
+            model=record.model if self._current.digest not in (None, record.digest) else None,
+            seen=seen,
+        )
 
     def _reused(self, request: VeoRequest) -> Obtained | None:
         found = self._book.find_equal(self._digest(request))

@@ -160,6 +160,22 @@ def test_a_function_gets_its_arguments_and_the_context(gateway: Simulator) -> No
     assert sent(gateway)[0]["prompt"] == "A dog runs, map index -1"
 
 
+def test_a_functions_arguments_are_shown_without_secrets(gateway: Simulator) -> None:
+    seen: list[str] = []
+
+    def prompt(*links: str, more: str) -> str:
+        seen.extend([*links, more])
+        return "A dog"
+
+    link = "https://store.example/dog.png?X-Amz-Signature={{ word }}"
+    task = decorated(prompt, op_args=[link], op_kwargs={"more": link})
+    task.render_template_fields({"word": "s3cret"})
+    assert "s3cret" not in str([task.op_args, task.op_kwargs])
+    assert "store.example/dog.png" in str(task.op_args)
+    task.execute(Task().context)
+    assert seen == ["https://store.example/dog.png?X-Amz-Signature=s3cret"] * 2
+
+
 @pytest.mark.parametrize("wrong", [None, 7, ["A dog"], b"A dog"])
 def test_what_a_function_must_not_return(wrong: Any, gateway: Simulator) -> None:
     with pytest.raises(VeoValidationError, match=f"returned a {type(wrong).__name__}, not a prompt"):

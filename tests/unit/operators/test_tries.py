@@ -60,6 +60,19 @@ async def test_a_success_that_airflow_lost_is_handed_back(how: dict[str, Any], t
     assert again.xcoms["veo_generation"]["generation_id"] == first
 
 
+@every
+async def test_a_retry_says_of_its_generation_only_what_was_asked_for_then(
+    how: dict[str, Any], ti: Task, gateway: Simulator
+) -> None:
+    await run(ti, "A cat", **how)
+    same, other = ti.retried(), ti.retried().retried()
+    await run(same, "A cat", **how)
+    await run(other, "A dog", model="veo-3.0-generate-preview", **how)
+    assert same.xcoms["veo_generation"]["request"] == ti.xcoms["veo_generation"]["request"]
+    assert other.xcoms["veo_generation"]["request"] == {"model": "veo-3.1-fast-generate-preview"}
+    assert other.xcoms["veo_generation"]["cost_usd"] == "unknown"
+
+
 @waits
 async def test_it_is_handed_back_even_if_the_gateway_has_forgotten_it(
     how: dict[str, Any], ti: Task, gateway: Simulator
