@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A gateway that costs as little as it can: one fixed answer over TLS, a while after each request.
+A gateway that costs as little as it can: a fixed answer over TLS, a while after each request.
 
 It runs in a process of its own, so that its work isn't counted as its clients'.
 """
@@ -22,15 +22,22 @@ RUNNING = {
     "task_id": "task_1",
     "object": "video",
     "status": "in_progress",
-    "progress": 40,
     "state": {"life_cycle_state": "RUNNING", "result_state": "", "state_message": ""},
     "endpoint": "/v1/videos",
     "input_file_id": "f",
     "completion_window": "24h",
     "created_at": 1709459123,
 }
-BODY = json.dumps(RUNNING).encode()
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+REFRESHED = 15.0
+"""Seconds after which the gateway has a new figure of progress (contract, section 6)."""
+
+
+def _answer(progress: int) -> bytes:
+    body = json.dumps(RUNNING | {"progress": progress}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+ANSWERS = [_answer(progress) for progress in range(10, 100)]
 
 
 class Counts:
@@ -58,7 +65,8 @@ class _Gateway(asyncio.Protocol):
 
     def _answer(self) -> None:
         if not self._transport.is_closing():
-            self._transport.write(ANSWER)
+            refreshes = int(asyncio.get_running_loop().time() / REFRESHED)
+            self._transport.write(ANSWERS[refreshes % len(ANSWERS)])
 
 
 async def _serve(folder: Path, delay: float) -> None:

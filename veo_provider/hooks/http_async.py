@@ -51,10 +51,12 @@ class AsyncHttp:
         if not self._calls:
             await self.close()
 
-    async def send(self, call: Call) -> Answer | Problem:
+    async def send(self, call: Call, known: Answer | None = None) -> Answer | Problem:
         """
         Send one call, once.
 
+        :param call: the call.
+        :param known: an answer that is returned if the same comes again.
         :returns: the answer, whatever it says; a problem if there was none.
         """
         self._calls += 1
@@ -65,7 +67,7 @@ class AsyncHttp:
             else:
                 await self._slots.acquire()
             try:
-                return await self._send(call)
+                return await self._send(call, known)
             finally:
                 self._slots.release()
         except TimeoutError:
@@ -76,7 +78,7 @@ class AsyncHttp:
             if self._retired and not self._calls:
                 await self.close()
 
-    async def _send(self, call: Call) -> Answer | Problem:
+    async def _send(self, call: Call, known: Answer | None) -> Answer | Problem:
         base_url = self.connection.base_url
         try:
             session = await self._kept_alive()
@@ -85,7 +87,8 @@ class AsyncHttp:
                 self._watch.begin(limit)
                 try:
                     async with session.request(call.method, url, allow_redirects=False) as response:
-                        reader = AnswerReader(response.status, response.headers, call.kind, self.connection.api_key)
+                        key = self.connection.api_key
+                        reader = AnswerReader(response.status, response.headers, call.kind, key, known)
                         # Whatever is there, without an iterator of its own for each answer.
                         while (chunk := await response.content.readany()) and reader.feed(chunk):
                             self._watch.heard(limit)

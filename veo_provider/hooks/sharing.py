@@ -12,8 +12,7 @@ from weakref import WeakKeyDictionary
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from veo_provider.api.calls import poll_call
-from veo_provider.api.generation import read_generation
+from veo_provider.api.asking import Asking
 from veo_provider.api.pace import Pace
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import MAX_PAUSE, MAX_RETRY_AFTER, Seen
@@ -75,20 +74,20 @@ class SharedConnection:
             http, self._http, self._looked_up_at = self._http, None, -math.inf
             await http.close()
 
-    async def poll(self, generation_id: str, by: float) -> Seen:
+    async def poll(self, asking: Asking, by: float) -> Seen:
         """
         Ask for a generation once; after a pause, if the gateway has asked for one.
 
-        :param generation_id: the gateway's id.
+        :param asking: the generation, and what is known of it.
         :param by: epoch seconds; no pause lasts longer.
         """
         await self._sit_out(by)
         http = await self._current(LOOK_UP_SECONDS)
-        seen = await self._ask(http, generation_id)
+        seen = await self._ask(http, asking)
         if isinstance(seen, Problem) and seen.reason is Reason.AUTHENTICATION:
             # The key may have been changed since the last look.
             fresh = await self._current(FORCED_LOOK_UP_SECONDS)
-            return seen if fresh is http else await self._ask(fresh, generation_id)
+            return seen if fresh is http else await self._ask(fresh, asking)
         return seen
 
     async def _sit_out(self, by: float) -> None:
@@ -96,12 +95,12 @@ class SharedConnection:
         while (end := min(self._paused_until, by)) > time.time():  # noqa: ASYNC110 - nothing tells when a time comes
             await asyncio.sleep(min(end + random.random() * SPREAD_SECONDS, by) - time.time())  # noqa: S311
 
-    async def _ask(self, http: AsyncHttp | Problem, generation_id: str) -> Seen:
+    async def _ask(self, http: AsyncHttp | Problem, asking: Asking) -> Seen:
         if isinstance(http, Problem):
             return http
         began = time.time()
-        answer = await http.send(poll_call(generation_id))
-        seen = answer if isinstance(answer, Problem) else read_generation(answer, generation_id)
+        answer = await http.send(asking.call, asking.known)
+        seen = answer if isinstance(answer, Problem) else asking.read(answer)
         self._heed(seen, began)
         return seen
 

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from veo_provider.api.asking import Asking
 from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
 from veo_provider.api.generation import Generation, Video, read_generation
 from veo_provider.api.models import read_models
@@ -230,6 +231,7 @@ class VeoAsyncHook(BaseHook):
     def __init__(self, veo_conn_id: str = VeoHook.default_conn_name) -> None:
         super().__init__()
         self.veo_conn_id = veo_conn_id
+        self._asking: Asking | None = None
 
     async def __aenter__(self) -> Self:
         self._shared = shared_connection(self.veo_conn_id)
@@ -246,7 +248,9 @@ class VeoAsyncHook(BaseHook):
         :param generation_id: the gateway's id.
         :param by: epoch seconds; no pause lasts longer.
         """
-        return await self._shared.poll(generation_id, by)
+        if self._asking is None or self._asking.generation_id != generation_id:
+            self._asking = Asking(generation_id)
+        return await self._shared.poll(self._asking, by)
 
     async def get_generation(self, generation_id: str) -> Generation:
         """Ask for a generation; as :meth:`VeoHook.get_generation`."""

@@ -169,7 +169,8 @@ def test_a_functions_arguments_are_shown_without_secrets(gateway: Simulator) -> 
 
     link = "https://store.example/dog.png?X-Amz-Signature={{ word }}"
     task = decorated(prompt, op_args=[link], op_kwargs={"more": link})
-    task.render_template_fields({"word": "s3cret"})
+    context: Any = {"word": "s3cret"}
+    task.render_template_fields(context)
     assert "s3cret" not in str([task.op_args, task.op_kwargs])
     assert "store.example/dog.png" in str(task.op_args)
     task.execute(Task().context)
