@@ -29,7 +29,7 @@ os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 # The quick ones first: what is broken there needs no ten minutes to be seen.
-_ORDER = ("unit", "contract", "conventions", "benchmarks", "integration", "system", "e2e", "chaos")
+_ORDER = ("unit", "contract", "conventions", "benchmarks", "release", "integration", "system", "e2e", "chaos")
 BUCKET = "veo-videos"
 
 
