@@ -33,6 +33,7 @@ def main() -> None:
             "link-to-s3": lambda: videos.storing("link", videos_of, rounds),
             "network-to-s3": lambda: videos.storing("link", videos_of, rounds, 50, 100),
             "inline-to-s3": lambda: videos.storing("inline", videos_of, rounds),
+            "network-inline-to-s3": lambda: videos.storing("inline", videos_of, rounds, 50, 100),
             "waiting": lambda: waiting.run(Path(folder), sizes, rounds, 3 if args.smoke else 20, waiting.installed()),
         }
         if unknown := set(args.what) - set(known):

@@ -17,6 +17,9 @@ from veo_provider.api.problem import Problem, Reason
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+MAX_PARTS = 1024
+"""Chunks that are kept before they are joined: a server may send them one byte at a time."""
+
 _HEAD = 64
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\f\v"
@@ -144,11 +147,13 @@ class VideoStream(io.RawIOBase):
         if self.closed:
             raise ValueError("The video's stream is closed")
         wanted = sys.maxsize if size is None or size < 0 else size
-        parts: list[memoryview] = []
+        parts: list[bytes | memoryview] = []
         while wanted and self._fill():
             part, self._ready = self._ready[:wanted], self._ready[wanted:]
             wanted -= len(part)
             parts.append(part)
+            if len(parts) == MAX_PARTS:
+                parts = [b"".join(parts)]
         return b"".join(parts)
 
     def readall(self) -> bytes:

@@ -146,7 +146,9 @@ class VeoHook(BaseHook):
             )
         return generation
 
-    def open_video(self, generation_id: str, index: int = 0, *, max_bytes: int = MAX_VIDEO_BYTES) -> VideoStream:
+    def open_video(
+        self, generation_id: str, index: int = 0, *, max_bytes: int = MAX_VIDEO_BYTES, known: Generation | None = None
+    ) -> VideoStream:
         """
         Open one video of a finished generation as a binary stream, in memory that doesn't grow with it.
 
@@ -156,14 +158,16 @@ class VeoHook(BaseHook):
         :param generation_id: the gateway's id.
         :param index: which of its videos, from 0.
         :param max_bytes: a larger video is refused.
+        :param known: what :meth:`get_finished` has just returned. Asking again would carry each video of an answer
+            that holds them over the network once more.
         :raises VeoResultGoneError: the video can't be had any more.
         :raises VeoError: anything else that prevents reading it.
         """
         try:
-            return self._open(generation_id, index, max_bytes)
+            return self._open(known or self.get_finished(generation_id), index, max_bytes)
         except VeoResultGoneError:
             self.log.info("The link of generation %s has died; asking for a fresh one", generation_id)
-        return self._open(generation_id, index, max_bytes)
+        return self._open(self.get_finished(generation_id), index, max_bytes)
 
     def wait(self, plan: WaitPlan) -> Outcome:
         """Wait for a generation on this worker. The triggerer's twin is :meth:`VeoAsyncHook.wait`."""
@@ -194,8 +198,8 @@ class VeoHook(BaseHook):
         named = f"models: {', '.join(veo)}" if veo else "but it lists no veo model for this key"
         return True, f"{self.connection.base_url} accepts the key; {named}"
 
-    def _open(self, generation_id: str, index: int, max_bytes: int) -> VideoStream:
-        videos = self.get_finished(generation_id).videos
+    def _open(self, generation: Generation, index: int, max_bytes: int) -> VideoStream:
+        generation_id, videos = generation.generation_id, generation.videos
         if not 0 <= index < len(videos):
             raise VeoValidationError(
                 f"index {index}: the generation has {len(videos)} video(s), counted from 0",

@@ -47,12 +47,18 @@ class ReadAhead:
     def __enter__(self) -> Self:
         # A daemon: a source that hangs mustn't keep the task's process from ending.
         self._thread = Thread(target=copy_context().run, args=(self._read_on,), name="veo-read-ahead", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            # Airflow's execution_timeout may strike here, too, whether or not the thread runs by then.
+            self._leave()
+            if self._thread.ident is None:
+                self._stream.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left = True
-        self._room.put(False)
+        self._leave()
         if self._ended:
             self._thread.join()
 
@@ -72,7 +78,16 @@ class ReadAhead:
 
         :param size: how many; all that are left if it is negative or ``None``.
         """
-        wanted = sys.maxsize if size is None or size < 0 else size
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._read(sys.maxsize if size is None or size < 0 else size)
+        except BaseException as error:
+            # What was interrupted may have lost bytes: nothing comes after it.
+            self._failure = error
+            raise
+
+    def _read(self, wanted: int) -> bytes:
         parts: list[memoryview] = []
         while wanted and self._fill():
             part, self._ready = self._ready[:wanted], self._ready[wanted:]
@@ -82,32 +97,31 @@ class ReadAhead:
 
     def _fill(self) -> bool:
         """Make sure that there are bytes to hand out; tell whether there are any."""
-        if self._failure is not None:
-            raise self._failure
         if self._ready or self._ended:
             return bool(self._ready)
+        if self._left:
+            raise ValueError("The video's stream is closed")
         came = self._came.get()
-        try:
-            if isinstance(came, BaseException):
-                raise came
-            if not came:
-                self._at_end()
-        except BaseException as error:
-            self._failure = error
-            raise
-        finally:
-            self._ended = not came or isinstance(came, BaseException)
+        self._ended = not came or isinstance(came, BaseException)
+        if isinstance(came, BaseException):
+            raise came
+        if not came:
+            self._at_end()
         self._room.put(True)
         self._ready = memoryview(came)
         return bool(came)
 
+    def _leave(self) -> None:
+        self._left = True
+        self._room.put(False)
+
     def _read_on(self) -> None:
-        with self._stream:
-            try:
+        try:
+            with self._stream:
                 while self._room.get() and not self._left:
                     block = self._stream.read(CHUNK)
                     self._came.put(block)
                     if not block:
                         return
-            except BaseException as error:  # noqa: BLE001 - it is raised where the video is stored
-                self._came.put(error)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the video is stored
+            self._came.put(error)

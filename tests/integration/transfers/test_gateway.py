@@ -46,6 +46,17 @@ def test_several_videos(bucket: Bucket, simulator: Simulator, generate: Generate
         assert bucket.read(f"films/a-{index}.mp4") == simulator.video(generation, index)
 
 
+@pytest.mark.parametrize(("way", "polls"), [("sim:link", 1), ("sim:inline", 3)])
+def test_the_gateway_is_asked_no_more_than_needed(
+    bucket: Bucket, simulator: Simulator, generate: Generate, way: str, polls: int
+) -> None:
+    # An answer with videos in it carries all of them each time: once to be counted, once for each.
+    generation = generate(f"boats {way}", sample_count=2)
+    before = simulator.ledger()["generations"].get(generation, {"polls": 0})["polls"]
+    run(to_s3(bucket, generation))
+    assert simulator.ledger()["generations"][generation]["polls"] - before == polls
+
+
 @pytest.mark.parametrize("way", ["sim:link", "sim:inline"])
 def test_a_video_in_a_folder(tmp_path: Path, simulator: Simulator, generate: Generate, way: str) -> None:
     generation = generate(f"a boat {way}")

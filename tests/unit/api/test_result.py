@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -194,3 +195,19 @@ def test_boto3_uploads_it_in_one_part_or_many(large: bool) -> None:
         with pytest.raises(ResultProblem), stream(data, size_hint=len(data) + 1, max_bytes=10**8) as video:
             s3.upload_fileobj(video, "videos", "b.mp4")
         assert s3.list_objects_v2(Bucket="videos")["KeyCount"] == 1
+
+
+def test_a_byte_at_a_time_takes_no_more_memory() -> None:
+    video = mp4(bytes(250) * 1200)
+    slow = VideoStream(
+        (video[at : at + 1] for at in range(len(video))),
+        content_type="video/mp4",
+        max_bytes=1_000_000,
+        close=lambda: None,
+    )
+    tracemalloc.start()
+    try:
+        assert slow.read() == video
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()

@@ -72,7 +72,7 @@ class FakeHook:
             raise self.gone
         return SimpleNamespace(generation_id=generation_id, videos=tuple(self.videos))
 
-    def open_video(self, generation_id: str, index: int = 0, *, max_bytes: int) -> VideoStream:
+    def open_video(self, generation_id: str, index: int = 0, *, max_bytes: int, known: Any = None) -> VideoStream:
         self.opened.append((generation_id, index, max_bytes))
         return self.make(self.videos[index])
 

@@ -126,3 +126,56 @@ def test_whoever_leaves_early_ends_a_reader_that_has_read_enough() -> None:
         wait_for(lambda: source.asked >= BLOCKS)
     assert source.closed.wait(PATIENCE)
     assert source.asked == BLOCKS
+
+
+def test_whoever_has_left_is_told_so() -> None:
+    ahead = ReadAhead(stream_of(LONG))
+    with ahead:
+        ahead.read(CHUNK)
+    with pytest.raises(ValueError, match="closed"):
+        ahead.read(len(LONG))
+
+
+def test_a_stream_that_is_closed_already_says_so() -> None:
+    stream = stream_of(LONG)
+    stream.close()
+    with ReadAhead(stream) as ahead, pytest.raises(ValueError, match="closed"):
+        ahead.read(1)
+
+
+def test_nothing_comes_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ReadAhead(stream_of(LONG)) as ahead:
+        ahead.read(CHUNK)
+        with monkeypatch.context() as patch:
+            # As Airflow's timeout may strike anywhere in it.
+            patch.setattr(ReadAhead, "_fill", lambda _: (_ for _ in ()).throw(Interrupted()))
+            with pytest.raises(Interrupted):
+                ahead.read(CHUNK)
+        with pytest.raises(Interrupted):
+            ahead.read(CHUNK)
+
+
+def test_a_thread_that_cannot_start_leaves_no_stream_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source()
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start"), ReadAhead(source.stream()):
+        pass
+    assert source.closed.is_set()
+
+
+def test_an_interruption_right_after_the_start_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source()
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        real(thread)
+        raise Interrupted
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(Interrupted), ReadAhead(source.stream()):
+        pass
+    assert source.closed.wait(PATIENCE)
