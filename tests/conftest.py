@@ -135,6 +135,7 @@ def stack(
         "AIRFLOW_CONN_AWS_SEAWEEDFS": seaweedfs.connection(),
         "AIRFLOW_VAR_VEO_BUCKET": BUCKET,
         "AIRFLOW_VAR_VEO_OUTPUT": f"file://{folder / 'videos'}",
+        "AIRFLOW__VEO__UI_FOLDERS": str(folder / "videos"),
         "AIRFLOW_VAR_VEO_PROMPTS": f"file://{Path(__file__).parent / 'system' / 'prompts.csv'}",
     }
     dags = [EXAMPLES, Path(__file__).parent / "e2e" / "dags"]

@@ -78,10 +78,26 @@ def get_provider_info() -> dict[str, Any]:
                         "float",
                         "7200",
                     ),
+                    "ui_page": _option('Whether Airflow\'s UI has the page "Veo videos".', "boolean", "True"),
+                    "ui_link_seconds": _option(
+                        "Seconds that a presigned link to a video in S3 lives, at most 900. The page renews it.",
+                        "integer",
+                        "300",
+                    ),
+                    "ui_folders": _option(
+                        "Comma-separated local folders below which the page may play videos that were stored with "
+                        "file:// URIs. Empty: none, or whoever writes a DAG could show any file of the API server.",
+                        "string",
+                        "",
+                        "/data/videos",
+                    ),
                 },
             }
         },
-        "extra-links": ["veo_provider.operators.links.VeoConsoleLink"],
+        "extra-links": [
+            "veo_provider.operators.links.VeoConsoleLink",
+            "veo_provider.operators.links.VeoVideosLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "veo",

@@ -30,6 +30,8 @@ LAYERS: dict[str, set[str]] = {
     "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
     "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising"},
     "simulator": {"simulator"},
+    "ui": {"ui", "transfers", "api"},
+    "plugin": {"ui"},
 }
 # What a layer must not import of others.
 FORBIDDEN: dict[str, set[str]] = {
@@ -39,6 +41,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "ledger": {"requests", "aiohttp", "boto3", "urllib3"},
     "operators": {"requests", "aiohttp", "boto3"},
     "sensors": {"requests", "aiohttp", "boto3"},
+    "ui": {"requests", "aiohttp", "boto3"},
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from veo_provider.exceptions import VeoValidationError
 from veo_provider.operators.checks import check_choices, check_cost_limit, check_flags, check_waiting
-from veo_provider.operators.links import VeoConsoleLink
+from veo_provider.operators.links import VeoConsoleLink, VeoVideosLink
 from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class VeoGenerateOperator(RequestOperator):
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "request", "generation_id", "veo_conn_id")
     template_ext: Sequence[str] = (".prompt",)
     template_fields_renderers = {"extra_parameters": "json", "request": "json"}  # noqa: RUF012
-    operator_extra_links = (VeoConsoleLink(),)
+    operator_extra_links = (VeoConsoleLink(), VeoVideosLink())
     ui_color = "#e8f0fe"
 
     def __init__(

@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
 
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.operators.checks import check_choices, check_flags, check_one_id, check_waiting
-from veo_provider.operators.links import VeoConsoleLink
+from veo_provider.operators.links import VeoConsoleLink, VeoVideosLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -55,7 +55,7 @@ class VeoGenerationSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("generation_id", "veo_conn_id")
-    operator_extra_links = (VeoConsoleLink(),)
+    operator_extra_links = (VeoConsoleLink(), VeoVideosLink())
     ui_color = "#e8f0fe"
 
     def __init__(

@@ -25,6 +25,7 @@ from veo_provider.exceptions import (
     VeoValidationError,
 )
 from veo_provider.operators.checks import check_flags, check_one_id
+from veo_provider.operators.links import VeoVideosLink
 from veo_provider.operators.metrics import Metrics
 from veo_provider.raising import error_for
 from veo_provider.transfers.ahead import ReadAhead
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from veo_provider.api.generation import Generation
     from veo_provider.hooks.veo import VeoHook
 
 
@@ -57,6 +59,7 @@ class VeoTransferOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("generation_id", "veo_conn_id", "asset")
+    operator_extra_links = (VeoVideosLink(),)
     ui_color = "#e6f4ea"
 
     overwrite_argument: str
@@ -78,6 +81,7 @@ class VeoTransferOperator(BaseOperator):
         self.max_bytes = max_bytes
         self.asset = asset
         self._videos: list[StoredVideo] = []
+        self._finished: Generation | None = None
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -97,7 +101,9 @@ class VeoTransferOperator(BaseOperator):
         self.generation_id = self.generation_id.strip()
         with _naming(self.generation_id):
             self._videos = self._store_all(self.destination(), context)
-        context["ti"].xcom_push(key=XCOM_VIDEOS, value=[video.as_dict() for video in self._videos])
+        # The page in Airflow's UI fetches them by the same connection.
+        stored = [{**video.as_dict(), "conn_id": self.store_conn_id} for video in self._videos]
+        context["ti"].xcom_push(key=XCOM_VIDEOS, value=stored)
         add_events(context, self.outlets, self._videos, self.asset)
         return [video.uri for video in self._videos]
 
@@ -111,6 +117,11 @@ class VeoTransferOperator(BaseOperator):
 
     def destination(self) -> Destination:
         """Return the store."""
+        raise NotImplementedError
+
+    @property
+    def store_conn_id(self) -> str | None:
+        """Airflow's connection to the store."""
         raise NotImplementedError
 
     @property
@@ -164,7 +175,8 @@ class VeoTransferOperator(BaseOperator):
 
     def _count(self, destination: Destination) -> int:
         try:
-            return len(self.hook.get_finished(self.generation_id).videos)
+            self._finished = self.hook.get_finished(self.generation_id)
+            return len(self._finished.videos)
         except (VeoResultGoneError, VeoNotFoundError):
             # The gateway forgets; what an earlier try stored is still there.
             for name in {name_for(self.pattern, 0, count) for count in (1, 2)}:
@@ -211,7 +223,8 @@ class VeoTransferOperator(BaseOperator):
 
     def _store(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> StoredVideo:
         started = time.monotonic()
-        stream = self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes)
+        known = self._finished
+        stream = self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes, known=known)
         # A store completes nothing before its reader has learnt of the end.
         with ReadAhead(stream, lambda: self._look_again(destination, name, mark, there)) as source:
             destination.write(name, source, mark, there)

@@ -70,6 +70,11 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
         """The URI, which may hold a connection id."""
         return str(self.dst)
 
+    @property
+    def store_conn_id(self) -> str | None:
+        """Airflow's connection to the store, also where the URI names it."""
+        return ObjectStoragePath(self.dst, conn_id=self.dst_conn_id).conn_id
+
     def destination(self) -> ObjectStorageDestination:
         """Return the store."""
         return ObjectStorageDestination(self.dst_conn_id)

@@ -98,6 +98,11 @@ class VeoToS3Operator(VeoTransferOperator):
         """The key."""
         return self._place()[1]
 
+    @property
+    def store_conn_id(self) -> str | None:
+        """Airflow's connection to S3."""
+        return self.aws_conn_id
+
     def destination(self) -> S3Destination:
         """Return the bucket."""
         return S3Destination(

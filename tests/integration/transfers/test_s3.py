@@ -59,6 +59,7 @@ def test_a_video(bucket: Bucket, size: int) -> None:
         "sha256": hashlib.sha256(video).hexdigest(),
         "content_type": "video/mp4",
         "generation_id": "task_1",
+        "conn_id": "aws_default",
     }
     head = bucket.head("films/a.mp4")
     assert head["ContentType"] == "video/mp4"

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An API server of Airflow's with the page, users with different rights, and generations in its database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.conftest import BUCKET
+from tests.support.airflow_home import airflow_environment, new_home
+from tests.support.processes import ROOT, ManagedProcess, free_port, program, wait_until
+from tests.support.s3 import S3Server
+from veo_provider.transfers.stored import Marks
+
+VIDEO = bytes(range(256)) * 40
+USERS = {"admin": "admin", "viewer": "viewer", "only-cats": "viewer", "only-dogs": "viewer"}
+EPOCH = 1_790_000_000
+
+
+def facts(gid: str, **more: Any) -> dict[str, Any]:
+    """What the operator pushes of a generation that has succeeded."""
+    request = {"prompt": f"The film {gid}", "model": "veo-3.1-generate-preview", "duration_seconds": 8}
+    return {
+        "generation_id": gid,
+        "status": "succeeded",
+        "reason": None,
+        "videos": 1,
+        "submitted_at": "2026-11-24T08:00:00+00:00",
+        "ended_at": "2026-11-24T08:01:30+00:00",
+        "base_url": "https://gateway.example",
+        "veo_conn_id": "veo_default",
+        "cost_usd": 1.2,
+        "request": request,
+    } | more
+
+
+def stored(uri: str, gid: str, **more: Any) -> dict[str, Any]:
+    """What a transfer pushes of a video."""
+    one = {"uri": uri, "index": 0, "size": len(VIDEO), "sha256": "0" * 64, "content_type": "video/mp4"}
+    return one | {"generation_id": gid, "conn_id": None} | more
+
+
+def row(dag_id: str, task_id: str, at: int, state: str = "success", **more: Any) -> dict[str, Any]:
+    """One task instance of the run `r+1`, with its XComs."""
+    keys = {"dag_id": dag_id, "run_id": "r+1", "task_id": task_id, "state": state, "at": EPOCH + at}
+    return keys | {name: more.pop(name) for name in ("map_index", "run_id") if name in more} | {"xcoms": more}
+
+
+def marks(gid: str, index: int = 0) -> dict[str, Any]:
+    """The marks that a transfer keeps beside a video."""
+    return Marks(gid, index, 1, "cats", "store", "r+1", -1).as_dict()
+
+
+def put_file(path: Path, gid: str) -> str:
+    """Store a video as the transfer to a folder does, and return its URI."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(VIDEO)
+    path.with_name(f"{path.name}.veo.json").write_text(json.dumps(marks(gid) | {"size": len(VIDEO)}))
+    return f"file://{path}"
+
+
+def put_object(server: S3Server, key: str, gid: str) -> str:
+    """Store a video as the transfer to S3 does, and return its URI."""
+    metadata = {f"veo-{name.replace('_', '-')}": str(value) for name, value in marks(gid).items()}
+    server.client.put_object(Bucket=BUCKET, Key=key, Body=VIDEO, Metadata=metadata)
+    return f"s3://{BUCKET}/{key}"
+
+
+@dataclass
+class Page:
+    """The API server with the page."""
+
+    url: str
+    folder: Path
+    log: Path
+    tokens: dict[str, str]
+
+    def get(self, path: str, user: str | None = "admin", **kwargs: Any) -> requests.Response:
+        """Ask for something below ``/veo``, as somebody."""
+        with requests.Session() as session:
+            session.trust_env = False
+            headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
+            headers |= kwargs.pop("headers", {})
+            return session.get(f"{self.url}/veo{path}", headers=headers, timeout=30, allow_redirects=False, **kwargs)
+
+    def generations(self, user: str = "admin", **query: Any) -> list[dict[str, Any]]:
+        """Return what a user sees of the generations."""
+        answer = self.get("/api/generations", user, params=query)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["generations"]
+        return found
+
+    def video(self, dag_id: str, task_id: str, user: str | None = "admin", **kwargs: Any) -> requests.Response:
+        """Ask for a task instance's video."""
+        query = {"dag_id": dag_id, "run_id": "r+1", "task_id": task_id, "index": 0} | kwargs.pop("params", {})
+        return self.get("/api/video", user, params=query, **kwargs)
+
+
+def start_page(home: Path, template: Path, rows: list[dict[str, Any]], env: Mapping[str, str]) -> Iterator[Page]:
+    """Start an API server on a database with these rows."""
+    home.mkdir(parents=True)
+    url = f"http://127.0.0.1:{free_port()}"
+    passwords = home / "passwords.json"
+    passwords.write_text(json.dumps(dict.fromkeys(USERS, "word")))
+    environment = airflow_environment(
+        home, (), {"AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__BASE_URL": url, **env}
+    )
+    environment |= {
+        "AIRFLOW__API__PORT": url.rpartition(":")[2],
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.rights.ByDag",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "PYTHONPATH": str(ROOT),
+    }
+    new_home(home, template)
+    command = [sys.executable, "-m", "tests.support.rows"]
+    subprocess.run(command, cwd=ROOT, env=environment, input=json.dumps(rows), text=True, check=True)
+    log = home / "api-server.log"
+    process = ManagedProcess("api-server", [program("airflow"), "api-server"], log=log, env=environment, cwd=home)
+    try:
+
+        def tokens() -> dict[str, str] | None:
+            try:
+                return {name: _token(url, name) for name in USERS}
+            except requests.RequestException:
+                return None
+
+        yield Page(url, home, log, wait_until("an API server", tokens, seconds=120))
+    finally:
+        process.stop()
+
+
+def _token(url: str, name: str) -> str:
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(f"{url}/auth/token", json={"username": name, "password": "word"}, timeout=30)
+        answer.raise_for_status()
+        token: str = answer.json()["access_token"]
+        return token
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweedfs: S3Server) -> Iterator[Page]:
+    """The page over every kind of generation."""
+    folder = tmp_path_factory.mktemp("videos").resolve()
+    of_file = put_file(folder / "shown" / "clip #1?.mp4", "g-file")
+    hidden = put_file(folder / "hidden" / "clip.mp4", "g-hidden")
+    put_file(folder / "hidden" / "target.mp4", "g-link")
+    os.symlink(folder / "hidden" / "target.mp4", folder / "shown" / "link.mp4")
+    os.symlink(folder / "hidden" / "target.mp4.veo.json", folder / "shown" / "link.mp4.veo.json")
+    put_file(folder / "shown" / "pipe.mp4", "g-pipe")
+    (folder / "shown" / "pipe.mp4").unlink()
+    os.mkfifo(folder / "shown" / "pipe.mp4")
+    plain = folder / "shown" / "secret.txt"
+    plain.write_text("not a video")
+    of_s3 = put_object(seaweedfs, "films/a b#1?.mp4", "g-s3")
+    beside = f"s3://{BUCKET}/films/beside.mp4"
+    seaweedfs.client.put_object(Bucket=BUCKET, Key="films/beside.mp4", Body=VIDEO)
+    body = json.dumps(marks("g-beside")).encode()
+    seaweedfs.client.put_object(Bucket=BUCKET, Key="films/beside.mp4.veo.json", Body=body)
+    seaweedfs.client.put_object(Bucket=BUCKET, Key="payroll.csv", Body=b"secret")
+    s3 = {"conn_id": "aws_seaweedfs"}
+    failed = {"status": "failed", "videos": 0}
+    rows = [
+        row("cats", "generate", 100, veo_generation=facts("g-s3")),
+        row("cats", "store", 101, veo_videos=[stored(of_s3, "g-s3", **s3)]),
+        row("cats", "beside", 99, veo_generation=facts("g-beside")),
+        row("cats", "store_beside", 99, veo_videos=[stored(beside, "g-beside", **s3)]),
+        row("cats", "refused", 90, "failed", veo_generation=facts("g-no", reason="content_policy", **failed)),
+        row(
+            "cats",
+            "broken",
+            80,
+            "failed",
+            veo_generation=facts("g-bad", reason="server", message="<b>no</b>", **failed),
+        ),
+        row("cats", "running", 70, "deferred", veo_generation=facts("g-run", status="in_progress", videos=None)),
+        row("cats", "no_wait", 60, veo_generation=facts("g-sub", status="submitted", videos=None)),
+        row("cats", "forged", 50, veo_videos=[stored(f"s3://{BUCKET}/payroll.csv", "g-s3", **s3)]),
+        row("cats", "forged_file", 50, veo_videos=[stored(f"file://{plain}", "g-file")]),
+        row("cats", "odd", 40, veo_generation="no facts", veo_videos={"no": "list"}),
+        row("dogs", "generate", 30, veo_generation=facts("g-file", cost_usd="unknown")),
+        row("dogs", "store", 31, veo_videos=[stored(of_file, "g-file")]),
+        row("dogs", "hidden", 20, veo_videos=[stored(hidden, "g-hidden")]),
+        row("dogs", "link", 20, veo_videos=[stored(f"file://{folder}/shown/link.mp4", "g-link")]),
+        row("dogs", "pipe", 20, veo_videos=[stored(f"file://{folder}/shown/pipe.mp4", "g-pipe")]),
+        row("dogs", "store_cats", 20, veo_videos=[stored(of_s3, "g-s3", **s3)]),
+        row("dogs", "dead", 20, veo_videos=[stored(f"s3://{BUCKET}/x.mp4", "g-dead", conn_id="aws_dead")]),
+        row(
+            "dogs",
+            "strange",
+            20,
+            veo_videos=[stored("s3://[/x.mp4", "g-s3", **s3), stored("gs://b/x", "g-s3", index=1)],
+        ),
+    ]
+    dead = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"endpoint_url": "http://127.0.0.1:9"}}
+    env = {
+        "AIRFLOW_CONN_AWS_SEAWEEDFS": seaweedfs.connection(),
+        "AIRFLOW_CONN_AWS_DEAD": json.dumps(dead),
+        "AIRFLOW__VEO__UI_FOLDERS": f"/nonexistent, {folder / 'shown'}",
+    }
+    yield from start_page(folder / "home", migrated_home, rows, env)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores without a browser: other filesystems, a store that hangs or fails, records that are no records."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import fsspec
+import pytest
+from airflow.sdk.io import attach
+
+from veo_provider.transfers.stored import Marks
+from veo_provider.ui import serving, stores
+from veo_provider.ui.facts import TaskKey, Video, describe, read_videos, state_of
+from veo_provider.ui.serving import Server
+from veo_provider.ui.stores import Bytes, NotThere, open_video
+
+OWNER = TaskKey("d", "r", "t", -1)
+MARKS = Marks("g", 0, 1, "d", "t", "r", -1).as_dict()
+
+
+def video(uri: str, **more: Any) -> Video:
+    values: dict[str, Any] = {"index": 0, "size": 3, "content_type": "video/mp4", "generation_id": "g", "conn_id": None}
+    return Video(OWNER, uri, **values | more)
+
+
+@pytest.fixture
+def memory() -> Any:
+    """A store that is neither S3 nor a folder."""
+    fs = fsspec.filesystem("memory")
+    attach("memory", fs=fs)
+    fs.pipe_file("/films/a.mp4", b"0123456789")
+    fs.pipe_file("/films/a.mp4.veo.json", json.dumps(MARKS).encode())
+    yield fs
+    fs.store.clear()
+
+
+def test_another_store_by_range(memory: Any) -> None:
+    opened = open_video(video("memory://films/a.mp4"))
+    assert isinstance(opened, Bytes)
+    assert (opened.size, opened.read(3, 4), opened.read(0, 2)) == (10, b"3456", b"01")
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [
+        None,
+        b"",
+        b"no json",
+        b"[]",
+        json.dumps(MARKS | {"index": 1}).encode(),
+        json.dumps(MARKS)[:-1].encode(),
+        b" " * 70_000 + json.dumps(MARKS).encode(),
+    ],
+    ids=["none", "empty", "no json", "a list", "another", "broken off", "too large"],
+)
+def test_only_what_is_marked(sidecar: bytes | None, memory: Any) -> None:
+    if sidecar is None:
+        memory.rm("/films/a.mp4.veo.json")
+    else:
+        memory.pipe_file("/films/a.mp4.veo.json", sidecar)
+    with pytest.raises(NotThere):
+        open_video(video("memory://films/a.mp4"))
+
+
+async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(serving, "open_video", lambda _: go.wait(30))
+    server = Server(width=1, seconds=0.1)
+    assert (await server.serve(video("s3://hangs/a.mp4"), None)).status_code == 502
+    # The store isn't asked again, and its thread is the only one that waits.
+    assert (await server.serve(video("s3://hangs/b.mp4"), None)).body == b"Its store did not answer a moment ago"
+    assert (await server.serve(video("s3://other/a.mp4"), None)).body == b"Too many videos are being opened"
+    go.set()
+
+
+async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "DOWN_SECONDS", 0.0)
+    failures = [OSError("down"), NotThere("gone")]
+
+    def opened(_: Video) -> None:
+        raise failures.pop(0)
+
+    monkeypatch.setattr(serving, "open_video", opened)
+    server = Server()
+    assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 404]
+
+
+async def test_a_video_that_has_become_shorter_breaks_off() -> None:
+    closed: list[bool] = []
+    opened = Bytes(10, lambda start, _: b"01234" if start == 0 else b"", lambda: closed.append(True))
+    response: Any = Server()._stream(opened, None)
+    with pytest.raises(ConnectionError):
+        [part async for part in response.body_iterator]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(("asked", "lives"), [("300", 300), ("5", 5), ("0", 1), ("100000", 900)])
+def test_links_live_for_minutes(asked: str, lives: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__UI_LINK_SECONDS", asked)
+    assert stores.link_seconds() == lives
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        "text",
+        {"uri": "s3://b/k"},
+        [None, 7, "x"],
+        [{"uri": "no uri", "index": 0, "size": 1, "generation_id": "g"}],
+        [{"uri": "s3://b/k", "index": True, "size": 1, "generation_id": "g"}],
+        [{"uri": "s3://b/k", "index": 0, "size": -1, "generation_id": "g"}],
+        [{"uri": "s3://b/k", "index": 0, "size": 1, "generation_id": 7}],
+    ],
+    ids=str,
+)
+def test_records_that_are_none(wrong: Any) -> None:
+    assert list(read_videos(OWNER, wrong)) == []
+    assert list(read_videos(OWNER, json.dumps(wrong))) == []
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 7, "x", [], {"cost_usd": float("nan"), "request": 7, "prompt": 1, "videos": "2"}]
+)
+def test_facts_that_are_none_can_be_sent(odd: Any) -> None:
+    said = describe(OWNER, odd, "running", [])
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert (said["state"], said["cost_usd"], said["videos"]) == ("waiting", None, None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "task_state", "stored", "state"),
+    [
+        ({}, None, False, "waiting"),
+        ({"reason": "deadline"}, "up_for_retry", False, "waiting"),
+        ({"reason": "deadline"}, "failed", False, "failed"),
+        ({}, "upstream_failed", False, "failed"),
+        ({"reason": "content_policy"}, "skipped", False, "filtered"),
+        ({}, "skipped", False, "failed"),
+        ({"status": "submitted"}, "success", False, "submitted"),
+        ({"status": "submitted"}, "success", True, "succeeded"),
+        ({"status": "submitted", "videos": 1}, "success", False, "succeeded"),
+        ({"status": "done"}, "success", False, "succeeded"),
+    ],
+)
+def test_states(facts: dict[str, Any], task_state: str | None, stored: bool, state: str) -> None:
+    assert state_of(facts, task_state, stored=stored) == state

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs what may hang beside the API server's event loop and its threads, which are for everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Busy(Exception):
+    """There is no thread left."""
+
+
+class Silent(Exception):
+    """A thread gave no answer in time."""
+
+
+class Lanes:
+    """
+    So many threads, and nobody waits for one. They are daemons: a store that hangs mustn't keep the server from ending.
+
+    :param width: how many run at a time.
+    :param seconds: how long whoever asks waits for an answer.
+    """
+
+    def __init__(self, width: int, seconds: float) -> None:
+        self._free = threading.Semaphore(width)
+        self._seconds = seconds
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """
+        Run a function in a thread.
+
+        :raises Busy: all threads are in use.
+        :raises Silent: this one gave no answer in time; it keeps its place until it does.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Busy
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def work() -> None:
+            result, failure = None, None
+            try:
+                result = function(*args)
+            except BaseException as error:  # noqa: BLE001 - it is raised where it was asked for
+                failure = error
+            finally:
+                self._free.release()
+            # The loop may have been closed, and nobody may be waiting any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, done, result, failure)
+
+        threading.Thread(target=work, name="veo-ui", daemon=True).start()
+        try:
+            return await asyncio.wait_for(done, self._seconds)
+        except TimeoutError:
+            raise Silent from None
+
+
+def _settle(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if done.done():
+        return
+    if failure is None:
+        done.set_result(result)
+    else:
+        done.set_exception(failure)

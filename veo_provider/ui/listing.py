@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds generations and their videos in Airflow's database, newest first."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import Row, Select, Text, and_, cast, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from veo_provider.ui.facts import GENERATION, VIDEOS, TaskKey, Video, describe, read_json, read_videos
+
+BATCH = 200
+MAX_SCANNED = 2000
+"""Rows that one request looks through for those in the state that is asked for."""
+
+MAX_ELSEWHERE = 500
+_OWNER = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
+_ORDER = (XComModel.timestamp, XComModel.dag_run_id, XComModel.task_id, XComModel.map_index)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """
+    Which generations are wanted; ``None`` leaves a field open.
+
+    :param dag_id: of which DAG, with the three that follow.
+    :param map_index: -1 for a task that isn't mapped.
+    """
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+
+    def clauses(self) -> Iterator[Any]:
+        """Yield it as conditions on XComs."""
+        for column, value in zip(_OWNER, (self.dag_id, self.run_id, self.task_id, self.map_index), strict=True):
+            if value is not None:
+                yield column == value
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ends: what comes after it is older."""
+
+    at: datetime
+    dag_run_id: int
+    task_id: str
+    map_index: int
+
+    def __str__(self) -> str:
+        values = [self.at.isoformat(), self.dag_run_id, self.task_id, self.map_index]
+        return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """
+        Read what :meth:`__str__` has made.
+
+        :raises ValueError: it is something else.
+        """
+        try:
+            at, dag_run_id, task_id, map_index = json.loads(base64.urlsafe_b64decode(text))
+            made = cls(datetime.fromisoformat(at), dag_run_id, task_id, map_index)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"no cursor: {error}") from None
+        kinds = [type(value) for value in (dag_run_id, task_id, map_index)]
+        if kinds != [int, str, int] or made.at.tzinfo is None or max(abs(dag_run_id), abs(map_index)) >= 2**31:
+            raise ValueError("no cursor")
+        return made
+
+
+@dataclass(frozen=True)
+class Page:
+    """
+    A page of generations.
+
+    :param generations: what is said of each.
+    :param cursor: where the next page begins; ``None`` after the last.
+    """
+
+    generations: list[dict[str, Any]]
+    cursor: Cursor | None
+
+
+def list_generations(
+    session: Session, dag_ids: Collection[str], scope: Scope, state: str | None, after: Cursor | None, limit: int
+) -> Page:
+    """
+    Return a page of generations. A page may have fewer than ``limit`` and yet not be the last.
+
+    :param session: of the metadata database.
+    :param dag_ids: the DAGs that may be read.
+    :param scope: which generations are wanted.
+    :param state: only those in this state.
+    :param after: where the page before ended.
+    :param limit: how many at most.
+    """
+    found: list[dict[str, Any]] = []
+    if after is None and scope.task_id is not None:
+        found += _of_transfer(session, dag_ids, scope, state)
+    scanned, batch = 0, limit if state is None else BATCH
+    while scanned < MAX_SCANNED:
+        rows = session.execute(_generations(dag_ids, scope, after).limit(batch)).all()
+        scanned += len(rows)
+        videos = _videos_of(session, dag_ids, rows)
+        for row in rows:
+            after = Cursor(row.timestamp, row.dag_run_id, row.task_id, row.map_index)
+            found += _describe([row], videos, state)
+            if len(found) >= limit:
+                return Page(found, after)
+        if len(rows) < batch:
+            return Page(found, None)
+    return Page(found, after)
+
+
+def dags_with_generations(session: Session, dag_ids: Collection[str]) -> list[str]:
+    """Return the DAGs that have generated anything."""
+    query = select(XComModel.dag_id).where(XComModel.key == GENERATION, XComModel.dag_id.in_(dag_ids)).distinct()
+    return sorted(session.scalars(query))
+
+
+def find_video(session: Session, owner: TaskKey, index: int) -> Video | None:
+    """
+    Return a video that a task instance has recorded.
+
+    :param session: of the metadata database.
+    :param owner: the task instance.
+    :param index: which of its videos.
+    """
+    scope = Scope(**owner.as_dict())
+    for value in session.scalars(select(XComModel.value).where(XComModel.key == VIDEOS, *scope.clauses())):
+        for video in read_videos(owner, value):
+            if video.index == index:
+                return video
+    return None
+
+
+def _generations(dag_ids: Collection[str], scope: Scope, after: Cursor | None) -> Select[Any]:
+    query = (
+        select(*_ORDER, XComModel.dag_id, XComModel.run_id, XComModel.value, TaskInstance.state)
+        .join(TaskInstance, and_(*(getattr(TaskInstance, column.key) == column for column in _OWNER)))
+        .where(XComModel.key == GENERATION, XComModel.dag_id.in_(dag_ids), *scope.clauses())
+        .order_by(*(column.desc() for column in _ORDER))
+    )
+    if after is None:
+        return query
+    values = (after.at, after.dag_run_id, after.task_id, after.map_index)
+    return query.where(tuple_(*_ORDER) < tuple_(*values, types=[column.type for column in _ORDER]))
+
+
+def _of_transfer(session: Session, dag_ids: Collection[str], scope: Scope, state: str | None) -> list[dict[str, Any]]:
+    """Return the generations whose videos a task instance has stored: they may be of another task, run or DAG."""
+    videos: dict[str, list[Video]] = {}
+    for video in _read(session.execute(_videos(dag_ids).where(*scope.clauses())).all()):
+        videos.setdefault(video.generation_id, []).append(video)
+    if not videos:
+        return []
+    rows = session.execute(_generations(dag_ids, Scope(), None).where(_names(videos)).limit(MAX_ELSEWHERE)).all()
+    newest = {_id_of(row): row for row in reversed(rows)}
+    found = _describe([row for gid, row in newest.items() if gid in videos], videos, state)
+    # Its own task may have been deleted, or belong to a DAG that this user may not read.
+    bare = [describe(kept[0].owner, {"generation_id": gid}, "success", kept) for gid, kept in videos.items()]
+    return found + [one for one in bare if one["generation_id"] not in newest and state in (None, one["state"])]
+
+
+def _videos_of(session: Session, dag_ids: Collection[str], rows: Iterable[Row[Any]]) -> dict[str, list[Video]]:
+    """Return the videos of generations by their ids: first those stored in the same run, then those elsewhere."""
+    wanted = {gid for row in rows if (gid := _id_of(row))}
+    runs = {row.dag_run_id for row in rows}
+    found: dict[str, list[Video]] = {}
+    if not wanted:
+        return found
+    _sort_in(found, wanted, session.execute(_videos(dag_ids).where(XComModel.dag_run_id.in_(runs))).all())
+    if missing := wanted - set(found):
+        query = _videos(dag_ids).where(XComModel.dag_run_id.not_in(runs), _names(missing))
+        oldest = min(row.timestamp for row in rows if _id_of(row) in missing)
+        newest_first = query.where(XComModel.timestamp > oldest).order_by(XComModel.timestamp.desc())
+        _sort_in(found, missing, session.execute(newest_first.limit(MAX_ELSEWHERE)).all())
+    return found
+
+
+def _sort_in(found: dict[str, list[Video]], wanted: Collection[str], rows: Iterable[Row[Any]]) -> None:
+    for video in _read(rows):
+        kept = found.setdefault(video.generation_id, []) if video.generation_id in wanted else []
+        # Several tasks may have stored the same one.
+        if video.index not in {other.index for other in kept}:
+            kept.append(video)
+
+
+def _videos(dag_ids: Collection[str]) -> Select[Any]:
+    return select(*_OWNER, XComModel.value).where(XComModel.key == VIDEOS, XComModel.dag_id.in_(dag_ids))
+
+
+def _names(generation_ids: Iterable[str]) -> Any:
+    """Return the condition that an XCom's text holds one of the ids."""
+    text = cast(XComModel.value, Text)
+    return or_(*(text.contains(json.dumps(gid)[1:-1], autoescape=True) for gid in sorted(generation_ids)))
+
+
+def _read(rows: Iterable[Row[Any]]) -> Iterator[Video]:
+    for row in rows:
+        yield from read_videos(_owner(row), row.value)
+
+
+def _describe(rows: Iterable[Row[Any]], videos: Mapping[str, list[Video]], state: str | None) -> list[dict[str, Any]]:
+    described = (describe(_owner(row), row.value, row.state, videos.get(_id_of(row), [])) for row in rows)
+    return [one for one in described if state in (None, one["state"])]
+
+
+def _owner(row: Row[Any]) -> TaskKey:
+    return TaskKey(row.dag_id, row.run_id, row.task_id, row.map_index)
+
+
+def _id_of(row: Row[Any]) -> str:
+    facts = read_json(row.value)
+    gid = facts.get("generation_id") if isinstance(facts, dict) else None
+    return gid if isinstance(gid, str) else ""

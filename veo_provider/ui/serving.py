@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hands a stored video to a browser: a link to where it is, or its bytes by range."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from veo_provider.ui.lanes import Busy, Lanes
+from veo_provider.ui.stores import Bytes, Link, NotThere, open_video
+
+if TYPE_CHECKING:
+    from veo_provider.ui.facts import Video
+
+CHUNK = 1024 * 1024
+DOWN_SECONDS = 60.0
+"""How long a store that didn't answer isn't asked again."""
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+class Server:
+    """
+    Serves videos. A store that fails or hangs costs its own users an error, and nobody else anything.
+
+    :param width: how many threads may read from stores at a time.
+    :param seconds: how long a store may take to answer.
+    """
+
+    def __init__(self, width: int = 4, seconds: float = 15.0) -> None:
+        self._lanes = Lanes(width, seconds)
+        self._down: dict[str, float] = {}
+
+    async def serve(self, video: Video, wanted: str | None) -> Response:
+        """
+        Return the response with a video.
+
+        :param video: what a task instance recorded of it.
+        :param wanted: the request's ``Range`` header.
+        """
+        store = "/".join(video.uri.split("/")[:3])
+        if self._down.get(store, 0.0) > time.monotonic():
+            return _failed(503, "Its store did not answer a moment ago")
+        try:
+            opened = await self._lanes.run(open_video, video)
+        except NotThere:
+            return not_found()
+        except Busy:
+            return _failed(503, "Too many videos are being opened")
+        except Exception as error:  # noqa: BLE001 - each store's client raises classes of its own
+            self._down = {**self._still_down(), store: time.monotonic() + DOWN_SECONDS}
+            return _failed(502, f"Its store failed: {type(error).__name__}")
+        if isinstance(opened, Link):
+            return RedirectResponse(opened.url, 302)
+        return self._stream(opened, wanted)
+
+    def _still_down(self) -> dict[str, float]:
+        return {store: until for store, until in self._down.items() if until > time.monotonic()}
+
+    def _stream(self, opened: Bytes, wanted: str | None) -> Response:
+        start, end = span = _span(wanted, opened.size)
+        if start >= end:
+            opened.close()
+            return Response(status_code=416, headers={"Content-Range": f"bytes */{opened.size}"})
+        headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
+        part = span != (0, opened.size)
+        if part:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{opened.size}"
+        return StreamingResponse(self._read(opened, start, end), 206 if part else 200, headers, media_type="video/mp4")
+
+    async def _read(self, opened: Bytes, start: int, end: int) -> AsyncIterator[bytes]:
+        try:
+            while start < end:
+                data = await self._lanes.run(opened.read, start, min(CHUNK, end - start))
+                if not data:
+                    raise ConnectionError("the video is shorter than it was")
+                start += len(data)
+                yield data
+        finally:
+            opened.close()
+
+
+def not_found() -> Response:
+    """Return the one answer for all that isn't there, or isn't for this user."""
+    return _failed(404, "There is no such video")
+
+
+def _failed(status: int, words: str) -> Response:
+    return Response(words, status, media_type="text/plain")
+
+
+def _span(wanted: str | None, size: int) -> tuple[int, int]:
+    """Return from where to where to send: nothing, if there is no such range. Several ranges are answered with all."""
+    match = _RANGE.fullmatch(wanted.strip()) if wanted else None
+    if match is None or match[0] == "bytes=-":
+        return 0, size
+    first, last = match.groups()
+    start = int(first) if first else max(size - int(last), 0)
+    return start, min(int(last) + 1, size) if first and last else size

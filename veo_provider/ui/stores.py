@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The user's own storage, as the page reads it: only what this provider has stored there, and never for long."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
+
+from veo_provider.api.locations import LOCAL_SCHEMES
+from veo_provider.transfers.object_storage import SIDECAR
+from veo_provider.transfers.s3 import MARK_PREFIX
+from veo_provider.transfers.stored import Marks
+
+if TYPE_CHECKING:
+    from veo_provider.ui.facts import Video
+
+MAX_LINK_SECONDS = 900
+"""How long a presigned link may live. The page asks for another one when it has died."""
+
+MAX_SIDECAR = 64 * 1024
+_S3 = ("s3", "s3a")
+
+
+class NotThere(Exception):
+    """There is no such video, or none that may be shown."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place from which a browser fetches a video by itself. It is signed: never log it."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """
+    An open video.
+
+    :param size: bytes.
+    :param read: returns so many bytes from a position on.
+    :param close: closes it.
+    """
+
+    size: int
+    read: Callable[[int, int], bytes]
+    close: Callable[[], object]
+
+
+def link_seconds() -> int:
+    """Return how long a presigned link lives."""
+    asked: int = conf.getint("veo", "ui_link_seconds", fallback=300)
+    return min(max(asked, 1), MAX_LINK_SECONDS)
+
+
+def open_video(video: Video) -> Link | Bytes:
+    """
+    Open a recorded video, if what is stored there is marked as that very video. It may take long: stores hang.
+
+    Any author of a DAG can record any URI; the marks keep other objects from being read through the page.
+
+    :param video: the record.
+    :raises NotThere: there is none.
+    """
+    scheme = video.uri.partition("://")[0]
+    if scheme in _S3:
+        return _s3(video)
+    return _file(video) if scheme in LOCAL_SCHEMES else _object(video)
+
+
+def _s3(video: Video) -> Link:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+
+    bucket, _, key = video.uri.partition("://")[2].partition("/")
+    # boto3 signs links in a way of its own if it isn't told; it waits for minutes, too.
+    quick = Config(signature_version="s3v4", connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+    configured = S3Hook(aws_conn_id=video.conn_id).conn_config.botocore_config
+    client = S3Hook(aws_conn_id=video.conn_id, config=configured.merge(quick) if configured else quick).get_conn()
+    place = {"Bucket": bucket, "Key": key}
+    try:
+        found = client.head_object(**place).get("Metadata", {})
+        marks: Mapping[str, Any] = {
+            name.removeprefix(MARK_PREFIX).replace("-", "_"): unquote(value)
+            for name, value in found.items()
+            if name.startswith(MARK_PREFIX)
+        }
+        if not marks:
+            span = f"bytes=0-{MAX_SIDECAR - 1}"
+            beside = client.get_object(Bucket=bucket, Key=f"{key}{SIDECAR}", Range=span)["Body"].read(MAX_SIDECAR)
+            marks = _sidecar(beside)
+    except ClientError as error:
+        raise NotThere(str(error)) from None
+    _check(video, marks)
+    as_video = {"ResponseContentType": _kind(video), "ResponseContentDisposition": "inline"}
+    return Link(client.generate_presigned_url("get_object", Params=place | as_video, ExpiresIn=link_seconds()))
+
+
+def _file(video: Video) -> Bytes:
+    path = os.path.realpath(ObjectStoragePath(video.uri).path)
+    folders = [os.path.realpath(one.strip()) for one in conf.get("veo", "ui_folders", fallback="").split(",")]
+    if not any(one.strip() and os.path.commonpath([one, path]) == one for one in folders):
+        raise NotThere("it lies in none of the folders of [veo] ui_folders")
+    with _open_file(f"{path}{SIDECAR}") as beside:
+        _check(video, _sidecar(beside.read(MAX_SIDECAR)))
+    return _bytes(_open_file(path))
+
+
+def _open_file(path: str) -> IO[bytes]:
+    """Open a file that is one: a link could lead anywhere, and a pipe would never answer."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise NotThere(type(error).__name__) from None
+    file = os.fdopen(number, "rb")
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        file.close()
+        raise NotThere("no file")
+    return file
+
+
+def _object(video: Video) -> Bytes:
+    path = ObjectStoragePath(video.uri, conn_id=video.conn_id)
+    try:
+        _check(video, _sidecar(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
+        return _bytes(path.fs.open(path.path, "rb"))
+    except FileNotFoundError as error:
+        raise NotThere(type(error).__name__) from None
+
+
+def _bytes(file: IO[bytes]) -> Bytes:
+    def read(start: int, size: int) -> bytes:
+        file.seek(start)
+        return file.read(size)
+
+    return Bytes(file.seek(0, os.SEEK_END), read, file.close)
+
+
+def _sidecar(text: bytes) -> Mapping[str, Any]:
+    with suppress(ValueError, RecursionError):
+        facts = json.loads(text)
+        return facts if isinstance(facts, dict) else {}
+    return {}
+
+
+def _check(video: Video, found: Mapping[str, Any]) -> None:
+    marks = Marks.read(found)
+    if marks is None or (marks.generation_id, marks.index) != (video.generation_id, video.index):
+        raise NotThere("what is stored there isn't marked as this video")
+
+
+def _kind(video: Video) -> str:
+    """Return the media type; nothing that a browser could take for a page."""
+    return video.content_type if video.content_type in ("video/mp4", "video/webm", "video/quicktime") else "video/mp4"
