@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ MAX_LINK_SECONDS = 900
 
 MAX_SIDECAR = 64 * 1024
 _S3 = ("s3", "s3a")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
 class NotThere(Exception):
@@ -71,9 +73,15 @@ def open_video(video: Video) -> Link | Bytes:
     :raises NotThere: there is none.
     """
     scheme = video.uri.partition("://")[0]
+    if not _SCHEME.fullmatch(scheme):
+        # What fsspec reads into "FILE" or "simplecache::file" is not for anybody to choose.
+        raise NotThere(f"no scheme: {scheme!r}")
     if scheme in _S3:
         return _s3(video)
-    return _file(video) if scheme in LOCAL_SCHEMES else _object(video)
+    try:
+        return _file(video) if scheme in LOCAL_SCHEMES else _object(video)
+    except (FileNotFoundError, ImportError, ValueError) as error:
+        raise NotThere(type(error).__name__) from None
 
 
 def _s3(video: Video) -> Link:
@@ -119,7 +127,7 @@ def _open_file(path: str) -> IO[bytes]:
     """Open a file that is one: a link could lead anywhere, and a pipe would never answer."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise NotThere(type(error).__name__) from None
     file = os.fdopen(number, "rb")
     if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -130,11 +138,10 @@ def _open_file(path: str) -> IO[bytes]:
 
 def _object(video: Video) -> Bytes:
     path = ObjectStoragePath(video.uri, conn_id=video.conn_id)
-    try:
-        _check(video, _sidecar(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
-        return _bytes(path.fs.open(path.path, "rb"))
-    except FileNotFoundError as error:
-        raise NotThere(type(error).__name__) from None
+    if path.protocol in LOCAL_SCHEMES:
+        raise NotThere("a file of this machine under another name")
+    _check(video, _sidecar(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
+    return _bytes(path.fs.open(path.path, "rb"))
 
 
 def _bytes(file: IO[bytes]) -> Bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -64,6 +65,28 @@ def test_only_what_is_marked(sidecar: bytes | None, memory: Any) -> None:
         memory.pipe_file("/films/a.mp4.veo.json", sidecar)
     with pytest.raises(NotThere):
         open_video(video("memory://films/a.mp4"))
+
+
+@pytest.mark.parametrize(
+    "scheme", ["FILE", "File", " file", "simplecache::file", "filecache::local", "zip://x::file", "LOCAL", ""]
+)
+def test_no_other_name_leads_to_files(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"0123")
+    (tmp_path / "a.mp4.veo.json").write_text(json.dumps(MARKS))
+    with pytest.raises(NotThere):
+        open_video(video(f"{scheme}://{tmp_path}/a.mp4"))
+    # The very same file, where it may be shown.
+    monkeypatch.setenv("AIRFLOW__VEO__UI_FOLDERS", str(tmp_path))
+    opened = open_video(video(f"file://{tmp_path}/a.mp4"))
+    assert isinstance(opened, Bytes)
+    assert opened.read(0, 9) == b"0123"
+
+
+@pytest.mark.parametrize("uri", ["file:///x\0.mp4", "gs://[/x", "nothing://x/y", "file://", "file:///", "file:////etc"])
+def test_uris_that_lead_nowhere(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__UI_FOLDERS", "/,/tmp")
+    with pytest.raises(NotThere):
+        open_video(video(uri))
 
 
 async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
