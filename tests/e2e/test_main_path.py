@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 
 import pytest
@@ -78,6 +79,9 @@ def test_stored(
     assert (video.width, video.height, round(video.seconds, 1)) == (720, 1280, 6.0)
     (facts,) = stack.api.xcom(run, "store", "veo_videos")
     assert (facts["size"], facts["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    manifest = json.loads(server.read(BUCKET, f"{key}.manifest.json"))
+    assert (manifest["request"]["prompt"], manifest["sha256"]) == (prompts[name], facts["sha256"])
+    assert manifest["request"]["aspect_ratio"] == "9:16"
     assert server.client.head_object(Bucket=BUCKET, Key=key)["ContentType"] == "video/mp4"
 
     (submit,) = billed(stack_simulator.ledger(), prompts[name])

@@ -28,6 +28,7 @@ from veo_provider.operators.checks import check_flags, check_one_id
 from veo_provider.operators.links import VeoVideosLink
 from veo_provider.operators.metrics import Metrics
 from veo_provider.raising import error_for
+from veo_provider.transfers import manifest
 from veo_provider.transfers.ahead import ReadAhead
 from veo_provider.transfers.lineage import (
     FOLDER,
@@ -56,6 +57,7 @@ class VeoTransferOperator(BaseOperator):
     :param veo_conn_id: the connection, of type ``veo`` (templated).
     :param max_bytes: a larger video is refused.
     :param asset: what the events of an alias are about: ``"folder"``, ``"object"``, a URI (templated) or an asset.
+    :param write_manifest: whether a document with the facts is stored beside each video.
     """
 
     template_fields: Sequence[str] = ("generation_id", "veo_conn_id", "asset")
@@ -72,6 +74,7 @@ class VeoTransferOperator(BaseOperator):
         veo_conn_id: str = "veo_default",
         max_bytes: int = MAX_VIDEO_BYTES,
         asset: str | Asset = FOLDER,
+        write_manifest: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,6 +83,7 @@ class VeoTransferOperator(BaseOperator):
         self.veo_conn_id = veo_conn_id
         self.max_bytes = max_bytes
         self.asset = asset
+        self.write_manifest = write_manifest
         self._videos: list[StoredVideo] = []
         self._finished: Generation | None = None
 
@@ -92,7 +96,7 @@ class VeoTransferOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Store the videos; return their URIs."""
-        flags = {self.overwrite_argument: getattr(self, self.overwrite_argument)}
+        flags = {name: getattr(self, name) for name in (self.overwrite_argument, "write_manifest")}
         problems = [*self._problems(), *check_flags(**flags)]
         with _naming(str(self.generation_id)):
             problems += self.destination_problems()
@@ -157,16 +161,22 @@ class VeoTransferOperator(BaseOperator):
             for name, mark, there in zip(names, marks, found, strict=True)
             if there and not self.overwrites and not mark.same_video(there.marks) and not mark.same_task(there.marks)
         ]
+        if self.write_manifest and not self.overwrites:
+            refusals += manifest.refusals(destination, names)
         if refusals:
             raise VeoPermanentError("; ".join(refusals), generation_id=self.generation_id)
         for name in names:
             asset_for(self.asset, destination.uri(name))
-        return [
+        videos = [
             self._known(destination, name, mark, there)
             if there and there.size and mark.same_video(there.marks)
             else self._store(destination, name, mark, there)
             for name, mark, there in zip(names, marks, found, strict=True)
         ]
+        if self.write_manifest:
+            facts = manifest.find_facts(context["ti"], self.upstream_task_ids, self.generation_id, self.log)
+            manifest.write_manifests(destination, zip(names, marks, videos, strict=True), facts)
+        return videos
 
     @property
     def overwrites(self) -> bool:

@@ -82,6 +82,22 @@ class ObjectStorageDestination:
                 beside.write(sidecar)
         self._check(path, source, before, begin, sidecar)
 
+    def read_text(self, name: str) -> str | None:
+        """Read the beginning of an object."""
+        path = self._path(name)
+        path.fs.invalidate_cache()
+        try:
+            data: bytes = path.fs.cat_file(path.path, start=0, end=CHUNK)
+        except FileNotFoundError:
+            return None
+        return data.decode(errors="replace")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write an object as a video is written: whole, or not at all."""
+        path = self._path(name)
+        with _stage(path)(path, "application/json") as file:
+            file.write(text.encode())
+
     def _check(
         self, path: ObjectStoragePath, source: Source, before: Found | None, begin: bytes, sidecar: bytes
     ) -> None:

@@ -98,11 +98,7 @@ class S3Destination:
 
     def write(self, name: str, source: Source, marks: Marks, _: Found | None) -> None:
         """Upload a video, and check what S3 then has."""
-        arguments: dict[str, Any] = {"ContentType": media_type(source), **self._extra_args}
-        if self._encrypt:
-            arguments["ServerSideEncryption"] = "AES256"
-        if self._acl_policy:
-            arguments["ACL"] = self._acl_policy
+        arguments = {"ContentType": media_type(source), **self._write_args}
         metadata = {key: _ascii(value) for key, value in self._metadata.items()}
         metadata |= {f"{MARK_PREFIX}{key}".replace("_", "-"): _ascii(value) for key, value in marks.as_dict().items()}
         # Not by the hook, whose arguments are fixed when it is made: another one is another client, of 20 MB.
@@ -110,6 +106,25 @@ class S3Destination:
             source, self._bucket, name, ExtraArgs=arguments | {"Metadata": metadata}, Config=self._hook.transfer_config
         )
         self._check(name, source.size, marks)
+
+    def read_text(self, name: str) -> str | None:
+        """Read the beginning of an object."""
+        from botocore.exceptions import ClientError
+
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=name, **self._read_args)["Body"]
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise
+        with body:
+            text: str = body.read(CHUNK).decode(errors="replace")
+        return text
+
+    def write_text(self, name: str, text: str) -> None:
+        """Put an object, with the rights and the encryption that a video has."""
+        arguments = self._write_args | {"ContentType": "application/json"}
+        self._client.put_object(Bucket=self._bucket, Key=name, Body=text.encode(), **arguments)
 
     def _check(self, name: str, size: int, marks: Marks) -> None:
         there = self.find(name)
@@ -148,6 +163,15 @@ class S3Destination:
     @cached_property
     def _client(self) -> Any:
         return self._hook.get_conn()
+
+    @property
+    def _write_args(self) -> dict[str, Any]:
+        arguments = dict(self._extra_args)
+        if self._encrypt:
+            arguments["ServerSideEncryption"] = "AES256"
+        if self._acl_policy:
+            arguments["ACL"] = self._acl_policy
+        return arguments
 
     @property
     def _read_args(self) -> dict[str, Any]:

@@ -151,6 +151,12 @@ class Destination(Protocol):
         :param before: what was found there, and may be replaced.
         """
 
+    def read_text(self, name: str) -> str | None:
+        """Return the beginning of a small text; ``None`` if there is none."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Store a small text, in the place of whatever is there."""
+
 
 def name_for(pattern: str, index: int, count: int) -> str:
     """

@@ -46,6 +46,8 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
         so that Airflow's table of assets doesn't grow by a row a video; ``"object"``, the object itself; any other
         URI (templated), such as the fixed part of a dated name; or an :class:`~airflow.sdk.Asset`. The events'
         extra holds the exact URI in any case.
+    :param write_manifest: whether a JSON document with the request, the cost and the facts of the file is stored
+        beside each video, as ``<name>.manifest.json``. Default: no.
     """
 
     template_fields: Sequence[str] = (*VeoTransferOperator.template_fields, "dst", "dst_conn_id")

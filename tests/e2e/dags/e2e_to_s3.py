@@ -25,4 +25,5 @@ with DAG("e2e_to_s3", schedule=None, params=params):
         s3_bucket="{{ params.bucket }}",
         s3_key="{{ params.key }}",
         aws_conn_id="{{ params.aws_conn_id }}",
+        write_manifest=True,
     )

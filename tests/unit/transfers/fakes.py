@@ -86,9 +86,21 @@ class FakeTask:
     run_id: str = "scheduled__2026-01-02T00:00:00+00:00"
     map_index: int | None = -1
     xcoms: dict[str, Any] = field(default_factory=dict)
+    others: dict[tuple[str, int], Any] = field(default_factory=dict)
+    """The XComs ``veo_generation`` of other tasks, by task id and map index."""
+    pulls: list[Any] = field(default_factory=list)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value
+
+    def xcom_pull(self, task_ids: list[str], key: str, map_indexes: list[int] | None = None) -> list[Any]:
+        assert key == "veo_generation"
+        self.pulls.append(map_indexes)
+        return [
+            value
+            for (task_id, index), value in self.others.items()
+            if task_id in task_ids and (map_indexes is None or index in map_indexes)
+        ]
 
 
 def context_of(ti: FakeTask | None = None) -> Any:
