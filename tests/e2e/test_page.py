@@ -18,7 +18,7 @@ from tests.support.browser import SCREENSHOTS, browsing, expect, play, seek, sho
 from tests.support.processes import ROOT
 
 LIMIT = 240
-S3, FILE, REFUSED = "A lighthouse in a storm", "A paper boat in the rain", "Something that is refused sim:filtered"
+S3, FILE, REFUSED = "A lighthouse in a storm", "A paper boat in the rain", "A duel at dawn sim:filtered"
 
 
 @pytest.fixture(scope="module")
