@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tarfile
 import tomllib
 import urllib.request
@@ -22,6 +23,12 @@ from tests.support.processes import ROOT, clean_environment
 
 MEGABYTE = 1_000_000
 _OUT: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
+IMPORT_ALL = """
+import importlib, pkgutil, veo_provider
+names = [m.name for m in pkgutil.walk_packages(veo_provider.__path__, "veo_provider.")]
+[importlib.import_module(name) for name in names if not name.endswith("__main__")]
+print(len(names))
+"""
 NAME = f"airflow_provider_veo-{veo_provider.__version__}"
 
 
@@ -104,13 +111,22 @@ def test_airflow_finds_the_provider(folder: Path) -> None:
 
 
 def test_every_module_imports_without_the_extras(folder: Path) -> None:
-    code = (
-        "import importlib, pkgutil, veo_provider\n"
-        "names = [m.name for m in pkgutil.walk_packages(veo_provider.__path__, 'veo_provider.')]\n"
-        "[importlib.import_module(name) for name in names if not name.endswith('__main__')]\n"
-        "print(len(names))"
+    assert int(run(folder, "python", "-c", IMPORT_ALL).split()[-1]) > 50
+
+
+def test_the_oldest_versions_that_are_named_are_new_enough(folder: Path) -> None:
+    uv, low = str(ROOT / ".tools" / "bin" / "uv"), folder / "oldest"
+    oldest = ["--resolution", "lowest-direct", "--exclude-newer", "2026-10-20"]
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, low], check=True)
+    wheel = next((folder / "dist").glob("*.whl"))
+    subprocess.run([uv, "pip", "install", "-q", "--python", low, *oldest, str(wheel)], check=True)
+    code = IMPORT_ALL + (
+        "from airflow.providers.amazon.aws.hooks.s3 import S3Hook\n"
+        "S3Hook(aws_conn_id=None, transfer_config_args={'use_threads': False}).get_conn()"
     )
-    assert int(run(folder, "python", "-c", code).split()[-1]) > 50
+    env = clean_environment({"AIRFLOW_HOME": str(folder / "home-of-oldest")})
+    done = subprocess.run([low / "bin" / "python", "-c", code], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_bill_of_materials(folder: Path, metadata: Message) -> None:
