@@ -42,7 +42,8 @@ class Server:
         :param video: what a task instance recorded of it.
         :param wanted: the request's ``Range`` header.
         """
-        store = "/".join(video.uri.split("/")[:3])
+        # With its connection: a record with a wrong one must not shut out those with the right one.
+        store = f"{'/'.join(video.uri.split('/')[:3])} {video.conn_id}"
         if self._down.get(store, 0.0) > time.monotonic():
             return _failed(503, "Its store did not answer a moment ago")
         try:

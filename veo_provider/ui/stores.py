@@ -115,8 +115,10 @@ def _s3(video: Video) -> Link:
 
 def _file(video: Video) -> Bytes:
     path = os.path.realpath(ObjectStoragePath(video.uri).path)
-    folders = [os.path.realpath(one.strip()) for one in conf.get("veo", "ui_folders", fallback="").split(",")]
-    if not any(one.strip() and os.path.commonpath([one, path]) == one for one in folders):
+    named = [one.strip() for one in conf.get("veo", "ui_folders", fallback="").split(",")]
+    # An empty or a relative name would be the folder that the API server was started in.
+    folders = [os.path.realpath(one) for one in named if os.path.isabs(one)]
+    if not any(os.path.commonpath([one, path]) == one for one in folders):
         raise NotThere("it lies in none of the folders of [veo] ui_folders")
     with _open_file(f"{path}{SIDECAR}") as beside:
         _check(video, _sidecar(beside.read(MAX_SIDECAR)))

@@ -100,8 +100,9 @@ def test_a_dead_store_is_asked_once_a_minute(page: Page) -> None:
     again = page.video("dogs", "dead")
     assert (again.status_code, again.text) == (503, "Its store did not answer a moment ago")
     assert time.monotonic() - began < 5
-    # It costs nobody else anything.
+    # It costs nobody else anything: not another store, nor another connection to the same bucket.
     assert page.video("dogs", "store").content == VIDEO
+    assert page.video("cats", "store").status_code == 302
 
 
 def test_no_link_and_no_secret_is_logged(page: Page, seaweedfs: S3Server) -> None:

@@ -82,6 +82,18 @@ def test_no_other_name_leads_to_files(scheme: str, tmp_path: Path, monkeypatch: 
     assert opened.read(0, 9) == b"0123"
 
 
+@pytest.mark.parametrize("folders", [None, "", " ", ",", "/nonexistent,", "/nonexistent, ,", ".", "films"])
+def test_no_name_is_no_folder(folders: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mp4").write_bytes(b"0123")
+    (tmp_path / "films" / "a.mp4.veo.json").write_text(json.dumps(MARKS))
+    monkeypatch.chdir(tmp_path)
+    if folders is not None:
+        monkeypatch.setenv("AIRFLOW__VEO__UI_FOLDERS", folders)
+    with pytest.raises(NotThere):
+        open_video(video(f"file://{tmp_path}/films/a.mp4"))
+
+
 @pytest.mark.parametrize("uri", ["file:///x\0.mp4", "gs://[/x", "nothing://x/y", "file://", "file:///", "file:////etc"])
 def test_uris_that_lead_nowhere(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VEO__UI_FOLDERS", "/,/tmp")
