@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
     "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising"},
     "simulator": {"simulator"},
-    "ui": {"ui", "transfers", "api"},
+    "ui": {"ui", "transfers", "operators", "api"},
     "plugin": {"ui"},
 }
 # What a layer must not import of others.

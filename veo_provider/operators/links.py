@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
 
+from veo_provider.operators.xcoms import GENERATION_XCOM
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
@@ -20,7 +22,7 @@ class VeoConsoleLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the gateway's address, which the task instance has noted in its XCom ``veo_generation``."""
-        facts = XCom.get_value(key="veo_generation", ti_key=ti_key)
+        facts = XCom.get_value(key=GENERATION_XCOM, ti_key=ti_key)
         return str(facts.get("base_url", "")) if isinstance(facts, dict) else ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from veo_provider.api.error_body import mapping
 from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
 from veo_provider.operators.metrics import Metrics
+from veo_provider.operators.xcoms import GENERATION_XCOM
 from veo_provider.triggers.event import from_payload
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.waiting import Outcome
     from veo_provider.hooks.connection import VeoConnection
-
-GENERATION_XCOM = "veo_generation"
 
 
 class Story:

@@ -27,12 +27,12 @@ from veo_provider.exceptions import (
 from veo_provider.operators.checks import check_flags, check_one_id
 from veo_provider.operators.links import VeoVideosLink
 from veo_provider.operators.metrics import Metrics
+from veo_provider.operators.xcoms import VIDEOS_XCOM
 from veo_provider.raising import error_for
 from veo_provider.transfers import manifest
 from veo_provider.transfers.ahead import ReadAhead
 from veo_provider.transfers.lineage import (
     FOLDER,
-    XCOM_VIDEOS,
     add_events,
     add_hook_lineage,
     asset_for,
@@ -107,7 +107,7 @@ class VeoTransferOperator(BaseOperator):
             self._videos = self._store_all(self.destination(), context)
         # The page in Airflow's UI fetches them by the same connection.
         stored = [{**video.as_dict(), "conn_id": self.store_conn_id} for video in self._videos]
-        context["ti"].xcom_push(key=XCOM_VIDEOS, value=stored)
+        context["ti"].xcom_push(key=VIDEOS_XCOM, value=stored)
         add_events(context, self.outlets, self._videos, self.asset)
         return [video.uri for video in self._videos]
 

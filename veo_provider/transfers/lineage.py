@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from veo_provider.operators.xcoms import VIDEOS_XCOM
 from veo_provider.transfers.stored import StoredVideo, folder_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 FOLDER, OBJECT = "folder", "object"
-XCOM_VIDEOS = "veo_videos"
 # A MySQL database takes only ASCII in an asset's URI, and Airflow cuts off what looks like a fragment.
 _SAFE = "".join(sorted(set(string.printable) - set("#?\t\n\r\x0b\x0c")))
 
@@ -63,7 +63,7 @@ def add_events(context: Context, outlets: Iterable[Any], videos: Sequence[Stored
 
 
 def _extra(videos: Iterable[StoredVideo]) -> dict[str, Any]:
-    return {XCOM_VIDEOS: [video.as_dict() for video in videos]}
+    return {VIDEOS_XCOM: [video.as_dict() for video in videos]}
 
 
 def add_hook_lineage(context: Any, uri: str) -> None:

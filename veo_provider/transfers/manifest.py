@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from veo_provider.operators.xcoms import GENERATION_XCOM
 from veo_provider.transfers.stored import Destination, Marks, StoredVideo
 
 SUFFIX = ".manifest.json"
@@ -69,9 +70,6 @@ def find_facts(ti: Any, task_ids: Iterable[str], generation_id: str, log: loggin
     :param generation_id: the generation.
     :param log: the task's logger.
     """
-    # A running task needs it, not a DAG that is parsed.
-    from veo_provider.operators.story import GENERATION_XCOM
-
     for task_id in sorted(task_ids):
         # Of a mapped task first the one of the same index: there may be hundreds.
         for which in ({"map_indexes": [ti.map_index]}, {}):

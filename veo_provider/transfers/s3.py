@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import string
 from collections.abc import Mapping
@@ -81,12 +82,7 @@ class S3Destination:
                     "it, and s3:ListBucket on the bucket, without which what is missing is forbidden too"
                 ) from error
             raise
-        marks = {
-            key.removeprefix(MARK_PREFIX).replace("-", "_"): unquote(value)
-            for key, value in head.get("Metadata", {}).items()
-            if key.startswith(MARK_PREFIX)
-        }
-        return Found(head["ContentLength"], Marks.read(marks), head.get("ContentType", ""))
+        return Found(head["ContentLength"], marks_in(head), head.get("ContentType", ""))
 
     def sha256(self, name: str) -> str:
         """Read an object for its hash: S3's own checksum of a multipart upload is one of the parts' checksums."""
@@ -123,8 +119,14 @@ class S3Destination:
 
     def write_text(self, name: str, text: str) -> None:
         """Put an object, with the rights and the encryption that a video has."""
-        arguments = self._write_args | {"ContentType": "application/json"}
-        self._client.put_object(Bucket=self._bucket, Key=name, Body=text.encode(), **arguments)
+        # As a video: another call would refuse some of the arguments that this one takes.
+        self._client.upload_fileobj(
+            io.BytesIO(text.encode()),
+            self._bucket,
+            name,
+            ExtraArgs=self._write_args | {"ContentType": "application/json"},
+            Config=self._hook.transfer_config,
+        )
 
     def _check(self, name: str, size: int, marks: Marks) -> None:
         there = self.find(name)
@@ -176,6 +178,22 @@ class S3Destination:
     @property
     def _read_args(self) -> dict[str, Any]:
         return {name: self._extra_args[name] for name in _READ_ARGS if name in self._extra_args}
+
+
+def marks_in(head: Mapping[str, Any]) -> Marks | None:
+    """
+    Return the marks of an object.
+
+    :param head: S3's answer to a ``HeadObject``.
+    :returns: ``None`` for what this provider didn't store so.
+    """
+    return Marks.read(
+        {
+            key.removeprefix(MARK_PREFIX).replace("-", "_"): unquote(value)
+            for key, value in head.get("Metadata", {}).items()
+            if key.startswith(MARK_PREFIX)
+        }
+    )
 
 
 def _ascii(value: Any) -> str:

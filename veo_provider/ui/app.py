@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from veo_provider.ui.access import Reader, ReaderDep
-from veo_provider.ui.facts import TaskKey, Video
+from veo_provider.ui.facts import State, TaskKey, Video
 from veo_provider.ui.listing import Cursor, Scope, dags_with_generations, find_video, list_generations
 from veo_provider.ui.serving import Server, not_found
 from veo_provider.ui.stores import link_seconds
@@ -29,7 +29,6 @@ _POLICY = (
 # PostgreSQL takes no NUL in a text.
 Id = Annotated[str | None, Query(max_length=250, pattern=r"^[^\x00]*$")]
 MapIndex = Annotated[int | None, Query(ge=-1, lt=2**31)]
-State = Literal["waiting", "submitted", "succeeded", "filtered", "failed"]
 
 
 def make_app() -> FastAPI:

@@ -7,10 +7,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
-GENERATION, VIDEOS = "veo_generation", "veo_videos"
-STATES = ("waiting", "submitted", "succeeded", "filtered", "failed")
+State = Literal["waiting", "submitted", "succeeded", "filtered", "failed"]
 MAX_TEXT = 4000
 MAX_VIDEOS = 100
 _ENDED_BADLY = {"failed", "upstream_failed", "skipped", "removed"}
@@ -124,9 +123,9 @@ def describe(owner: TaskKey, value: Any, task_state: str | None, videos: list[Vi
     }
 
 
-def state_of(facts: Mapping[str, Any], task_state: str | None, *, stored: bool) -> str:
+def state_of(facts: Mapping[str, Any], task_state: str | None, *, stored: bool) -> State:
     """
-    Return which of :data:`STATES` a generation is in.
+    Return the state that a generation is in.
 
     :param facts: its XCom ``veo_generation``.
     :param task_state: the state of the task instance.

@@ -15,7 +15,8 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import Row, Select, Text, and_, cast, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from veo_provider.ui.facts import GENERATION, VIDEOS, TaskKey, Video, describe, read_json, read_videos
+from veo_provider.operators.xcoms import GENERATION_XCOM, VIDEOS_XCOM
+from veo_provider.ui.facts import TaskKey, Video, describe, read_json, read_videos
 
 BATCH = 200
 MAX_SCANNED = 2000
@@ -124,7 +125,7 @@ def list_generations(
 
 def dags_with_generations(session: Session, dag_ids: Collection[str]) -> list[str]:
     """Return the DAGs that have generated anything."""
-    query = select(XComModel.dag_id).where(XComModel.key == GENERATION, XComModel.dag_id.in_(dag_ids)).distinct()
+    query = select(XComModel.dag_id).where(XComModel.key == GENERATION_XCOM, XComModel.dag_id.in_(dag_ids)).distinct()
     return sorted(session.scalars(query))
 
 
@@ -137,7 +138,7 @@ def find_video(session: Session, owner: TaskKey, index: int) -> Video | None:
     :param index: which of its videos.
     """
     scope = Scope(**owner.as_dict())
-    for value in session.scalars(select(XComModel.value).where(XComModel.key == VIDEOS, *scope.clauses())):
+    for value in session.scalars(select(XComModel.value).where(XComModel.key == VIDEOS_XCOM, *scope.clauses())):
         for video in read_videos(owner, value):
             if video.index == index:
                 return video
@@ -148,7 +149,7 @@ def _generations(dag_ids: Collection[str], scope: Scope, after: Cursor | None) -
     query = (
         select(*_ORDER, XComModel.dag_id, XComModel.run_id, XComModel.value, TaskInstance.state)
         .join(TaskInstance, and_(*(getattr(TaskInstance, column.key) == column for column in _OWNER)))
-        .where(XComModel.key == GENERATION, XComModel.dag_id.in_(dag_ids), *scope.clauses())
+        .where(XComModel.key == GENERATION_XCOM, XComModel.dag_id.in_(dag_ids), *scope.clauses())
         .order_by(*(column.desc() for column in _ORDER))
     )
     if after is None:
@@ -190,14 +191,16 @@ def _videos_of(session: Session, dag_ids: Collection[str], rows: Iterable[Row[An
 
 def _sort_in(found: dict[str, list[Video]], wanted: Collection[str], rows: Iterable[Row[Any]]) -> None:
     for video in _read(rows):
-        kept = found.setdefault(video.generation_id, []) if video.generation_id in wanted else []
+        if video.generation_id not in wanted:
+            continue
+        kept = found.setdefault(video.generation_id, [])
         # Several tasks may have stored the same one.
         if video.index not in {other.index for other in kept}:
             kept.append(video)
 
 
 def _videos(dag_ids: Collection[str]) -> Select[Any]:
-    return select(*_OWNER, XComModel.value).where(XComModel.key == VIDEOS, XComModel.dag_id.in_(dag_ids))
+    return select(*_OWNER, XComModel.value).where(XComModel.key == VIDEOS_XCOM, XComModel.dag_id.in_(dag_ids))
 
 
 def _names(generation_ids: Iterable[str]) -> Any:

@@ -7,17 +7,16 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import IO, TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 
 from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.transfers.object_storage import SIDECAR
-from veo_provider.transfers.s3 import MARK_PREFIX
+from veo_provider.transfers.s3 import marks_in
 from veo_provider.transfers.stored import Marks
 
 if TYPE_CHECKING:
@@ -92,20 +91,16 @@ def _s3(video: Video) -> Link:
     bucket, _, key = video.uri.partition("://")[2].partition("/")
     # boto3 signs links in a way of its own if it isn't told; it waits for minutes, too.
     quick = Config(signature_version="s3v4", connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
-    configured = S3Hook(aws_conn_id=video.conn_id).conn_config.botocore_config
-    client = S3Hook(aws_conn_id=video.conn_id, config=configured.merge(quick) if configured else quick).get_conn()
+    hook = S3Hook(aws_conn_id=video.conn_id)
+    configured = hook.conn_config.botocore_config
+    client = hook.get_client_type(config=configured.merge(quick) if configured else quick)
     place = {"Bucket": bucket, "Key": key}
     try:
-        found = client.head_object(**place).get("Metadata", {})
-        marks: Mapping[str, Any] = {
-            name.removeprefix(MARK_PREFIX).replace("-", "_"): unquote(value)
-            for name, value in found.items()
-            if name.startswith(MARK_PREFIX)
-        }
-        if not marks:
+        marks = marks_in(client.head_object(**place))
+        if marks is None:
             span = f"bytes=0-{MAX_SIDECAR - 1}"
             beside = client.get_object(Bucket=bucket, Key=f"{key}{SIDECAR}", Range=span)["Body"].read(MAX_SIDECAR)
-            marks = _sidecar(beside)
+            marks = _marks_beside(beside)
     except ClientError as error:
         raise NotThere(str(error)) from None
     _check(video, marks)
@@ -121,7 +116,7 @@ def _file(video: Video) -> Bytes:
     if not any(os.path.commonpath([one, path]) == one for one in folders):
         raise NotThere("it lies in none of the folders of [veo] ui_folders")
     with _open_file(f"{path}{SIDECAR}") as beside:
-        _check(video, _sidecar(beside.read(MAX_SIDECAR)))
+        _check(video, _marks_beside(beside.read(MAX_SIDECAR)))
     return _bytes(_open_file(path))
 
 
@@ -142,7 +137,7 @@ def _object(video: Video) -> Bytes:
     path = ObjectStoragePath(video.uri, conn_id=video.conn_id)
     if path.protocol in LOCAL_SCHEMES:
         raise NotThere("a file of this machine under another name")
-    _check(video, _sidecar(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
+    _check(video, _marks_beside(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
     return _bytes(path.fs.open(path.path, "rb"))
 
 
@@ -154,15 +149,15 @@ def _bytes(file: IO[bytes]) -> Bytes:
     return Bytes(file.seek(0, os.SEEK_END), read, file.close)
 
 
-def _sidecar(text: bytes) -> Mapping[str, Any]:
+def _marks_beside(text: bytes) -> Marks | None:
+    """Read a sidecar."""
     with suppress(ValueError, RecursionError):
         facts = json.loads(text)
-        return facts if isinstance(facts, dict) else {}
-    return {}
+        return Marks.read(facts) if isinstance(facts, dict) else None
+    return None
 
 
-def _check(video: Video, found: Mapping[str, Any]) -> None:
-    marks = Marks.read(found)
+def _check(video: Video, marks: Marks | None) -> None:
     if marks is None or (marks.generation_id, marks.index) != (video.generation_id, video.index):
         raise NotThere("what is stored there isn't marked as this video")
 

@@ -20,6 +20,8 @@ def test_in_s3(bucket: Bucket, generate: Callable[..., str]) -> None:
             s3_key="films/a.mp4",
             s3_bucket=bucket.name,
             encrypt=True,
+            # The plain call to put an object doesn't know this one.
+            extra_args={"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"},
             write_manifest=True,
         )
         _, (video,) = run(store)

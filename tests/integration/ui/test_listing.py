@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from tests.integration.ui.conftest import Page
-from veo_provider.ui.facts import STATES
+from veo_provider.ui.facts import State
 
 WHOLE = {
     "g-s3": "succeeded",
@@ -26,7 +27,7 @@ def test_newest_first_with_their_states(page: Page) -> None:
     assert [(one["generation_id"], one["state"]) for one in page.generations()] == list(WHOLE.items())
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", get_args(State))
 def test_by_state(state: str, page: Page) -> None:
     assert [one["generation_id"] for one in page.generations(state=state)] == [
         gid for gid, known in WHOLE.items() if known == state

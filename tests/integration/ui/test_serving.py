@@ -108,5 +108,7 @@ def test_a_dead_store_is_asked_once_a_minute(page: Page) -> None:
 def test_no_link_and_no_secret_is_logged(page: Page, seaweedfs: S3Server) -> None:
     page.video("cats", "store")
     log = page.log.read_text()
+    # It is the log of these requests.
+    assert "/veo/api/video" in log
     assert "X-Amz" not in log
     assert "veosecret1" not in log
