@@ -89,7 +89,7 @@ class Marks:
                 run_id=str(values["run_id"]),
                 map_index=int(values["map_index"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             return None
 
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+TURN = 0.02
+"""Seconds after which whoever waits for a thread looks again."""
 
 
 class Busy(Exception):
@@ -32,16 +34,21 @@ class Lanes:
         self._free = threading.Semaphore(width)
         self._seconds = seconds
 
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, function: Callable[..., T], *args: Any, patience: float = 0.0) -> T:
         """
         Run a function in a thread.
 
+        :param function: the function, and what it is called with.
+        :param patience: seconds to wait for a thread.
         :raises Busy: all threads are in use.
         :raises Silent: this one gave no answer in time; it keeps its place until it does.
         """
-        if not self._free.acquire(blocking=False):
-            raise Busy
         loop = asyncio.get_running_loop()
+        latest = loop.time() + patience
+        while not self._free.acquire(blocking=False):
+            if loop.time() >= latest:
+                raise Busy
+            await asyncio.sleep(TURN)
         done: asyncio.Future[T] = loop.create_future()
 
         def work() -> None:
@@ -56,11 +63,21 @@ class Lanes:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, done, result, failure)
 
-        threading.Thread(target=work, name="veo-ui", daemon=True).start()
+        try:
+            aside(work)
+        except RuntimeError:
+            # The system has no thread left.
+            self._free.release()
+            raise Busy from None
         try:
             return await asyncio.wait_for(done, self._seconds)
         except TimeoutError:
             raise Silent from None
+
+
+def aside(function: Callable[[], object]) -> None:
+    """Run a function beside the event loop; nobody waits for it."""
+    threading.Thread(target=function, name="veo-ui", daemon=True).start()
 
 
 def _settle(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from veo_provider.ui.lanes import Busy, Lanes
-from veo_provider.ui.stores import Bytes, Link, NotThere, open_video
+from veo_provider.ui.lanes import Busy, Lanes, Silent, aside
+from veo_provider.ui.stores import Bytes, Link, NotThere, Unreachable, open_video
 
 if TYPE_CHECKING:
     from veo_provider.ui.facts import Video
@@ -20,12 +20,15 @@ CHUNK = 1024 * 1024
 DOWN_SECONDS = 60.0
 """How long a store that didn't answer isn't asked again."""
 
+PATIENCE = 30.0
+"""Seconds that a video which is being sent waits for its turn to be read on."""
+
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class Server:
     """
-    Serves videos. A store that fails or hangs costs its own users an error, and nobody else anything.
+    Serves videos. A store that doesn't answer is left alone for a while; as long as it hangs it keeps a thread.
 
     :param width: how many threads may read from stores at a time.
     :param seconds: how long a store may take to answer.
@@ -52,8 +55,11 @@ class Server:
             return not_found()
         except Busy:
             return _failed(503, "Too many videos are being opened")
-        except Exception as error:  # noqa: BLE001 - each store's client raises classes of its own
+        except (Silent, Unreachable, OSError) as error:
             self._down = {**self._still_down(), store: time.monotonic() + DOWN_SECONDS}
+            return _failed(502, f"Its store failed: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - each store's client raises classes of its own
+            # It may be the record that is wrong: that is no reason to refuse the others.
             return _failed(502, f"Its store failed: {type(error).__name__}")
         if isinstance(opened, Link):
             return RedirectResponse(opened.url, 302)
@@ -76,13 +82,15 @@ class Server:
     async def _read(self, opened: Bytes, start: int, end: int) -> AsyncIterator[bytes]:
         try:
             while start < end:
-                data = await self._lanes.run(opened.read, start, min(CHUNK, end - start))
+                # The headers have been sent: too late to say that too many are being read.
+                data = await self._lanes.run(opened.read, start, min(CHUNK, end - start), patience=PATIENCE)
                 if not data:
                     raise ConnectionError("the video is shorter than it was")
                 start += len(data)
                 yield data
         finally:
-            opened.close()
+            # It waits for a read that hangs.
+            aside(opened.close)
 
 
 def not_found() -> Response:

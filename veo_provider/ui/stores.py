@@ -7,8 +7,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -32,6 +32,10 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 class NotThere(Exception):
     """There is no such video, or none that may be shown."""
+
+
+class Unreachable(Exception):
+    """The store doesn't answer: another video in it wouldn't come either."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def open_video(video: Video) -> Link | Bytes:
 
     :param video: the record.
     :raises NotThere: there is none.
+    :raises Unreachable: its store doesn't answer.
     """
     scheme = video.uri.partition("://")[0]
     if not _SCHEME.fullmatch(scheme):
@@ -85,8 +90,8 @@ def open_video(video: Video) -> Link | Bytes:
 
 def _s3(video: Video) -> Link:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore import exceptions
     from botocore.config import Config
-    from botocore.exceptions import ClientError
 
     bucket, _, key = video.uri.partition("://")[2].partition("/")
     # boto3 signs links in a way of its own if it isn't told; it waits for minutes, too.
@@ -101,8 +106,10 @@ def _s3(video: Video) -> Link:
             span = f"bytes=0-{MAX_SIDECAR - 1}"
             beside = client.get_object(Bucket=bucket, Key=f"{key}{SIDECAR}", Range=span)["Body"].read(MAX_SIDECAR)
             marks = _marks_beside(beside)
-    except ClientError as error:
+    except (exceptions.ClientError, exceptions.ParamValidationError) as error:
         raise NotThere(str(error)) from None
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        raise Unreachable(type(error).__name__) from None
     _check(video, marks)
     as_video = {"ResponseContentType": _kind(video), "ResponseContentDisposition": "inline"}
     return Link(client.generate_presigned_url("get_object", Params=place | as_video, ExpiresIn=link_seconds()))
@@ -110,27 +117,47 @@ def _s3(video: Video) -> Link:
 
 def _file(video: Video) -> Bytes:
     path = os.path.realpath(ObjectStoragePath(video.uri).path)
+    parent, name = os.path.split(path)
     named = [one.strip() for one in conf.get("veo", "ui_folders", fallback="").split(",")]
     # An empty or a relative name would be the folder that the API server was started in.
     folders = [os.path.realpath(one) for one in named if os.path.isabs(one)]
-    if not any(os.path.commonpath([one, path]) == one for one in folders):
+    around = next((one for one in folders if os.path.commonpath([one, parent]) == one), None)
+    if around is None:
         raise NotThere("it lies in none of the folders of [veo] ui_folders")
-    with _open_file(f"{path}{SIDECAR}") as beside:
-        _check(video, _marks_beside(beside.read(MAX_SIDECAR)))
-    return _bytes(_open_file(path))
+    # Both are opened in the folder that was found: whoever can write there could put another in its place.
+    with _folder(around, os.path.relpath(parent, around)) as folder:
+        with _open_file(f"{name}{SIDECAR}", folder) as beside:
+            _check(video, _marks_beside(beside.read(MAX_SIDECAR)))
+        return _bytes(_open_file(name, folder))
 
 
-def _open_file(path: str) -> IO[bytes]:
-    """Open a file that is one: a link could lead anywhere, and a pipe would never answer."""
+@contextmanager
+def _folder(around: str, inside: str) -> Iterator[int]:
+    """Open a folder below another one, step by step: no link leads out of it."""
+    folder = _open(around, os.O_DIRECTORY)
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise NotThere(type(error).__name__) from None
-    file = os.fdopen(number, "rb")
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+        for step in inside.split(os.sep):
+            outer, folder = folder, _open(step, os.O_DIRECTORY, folder)
+            os.close(outer)
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _open_file(name: str, folder: int) -> IO[bytes]:
+    """Open a file that is one: a pipe would never answer."""
+    file = os.fdopen(_open(name, os.O_NONBLOCK, folder), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise NotThere("no file")
     return file
+
+
+def _open(name: str, flags: int, folder: int | None = None) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=folder)
+    except OSError as error:
+        raise NotThere(type(error).__name__) from None
 
 
 def _object(video: Video) -> Bytes:

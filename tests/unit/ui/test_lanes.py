@@ -20,6 +20,19 @@ async def test_results_and_errors_come_back() -> None:
     assert await lanes.run(divmod, 7, 2) == (3, 1)
 
 
+async def test_a_system_without_threads_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = Lanes(1, 5)
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(Busy):
+            await lanes.run(divmod, 7, 2)
+    assert await lanes.run(divmod, 7, 2) == (3, 1)
+
+
 async def test_nobody_waits_for_a_lane_or_for_what_hangs() -> None:
     lanes, go = Lanes(2, 0.2), threading.Event()
     hanging = [asyncio.create_task(lanes.run(go.wait, 30)) for _ in range(2)]

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,9 @@ from airflow.sdk.io import attach
 from veo_provider.transfers.stored import Marks
 from veo_provider.ui import serving, stores
 from veo_provider.ui.facts import TaskKey, Video, describe, read_videos, state_of
+from veo_provider.ui.lanes import Silent
 from veo_provider.ui.serving import Server
-from veo_provider.ui.stores import Bytes, NotThere, open_video
+from veo_provider.ui.stores import Bytes, NotThere, Unreachable, open_video
 
 OWNER = TaskKey("d", "r", "t", -1)
 MARKS = Marks("g", 0, 1, "d", "t", "r", -1).as_dict()
@@ -53,10 +57,11 @@ def test_another_store_by_range(memory: Any) -> None:
         b"no json",
         b"[]",
         json.dumps(MARKS | {"index": 1}).encode(),
+        json.dumps(MARKS | {"index": float("inf")}).encode(),
         json.dumps(MARKS)[:-1].encode(),
         b" " * 70_000 + json.dumps(MARKS).encode(),
     ],
-    ids=["none", "empty", "no json", "a list", "another", "broken off", "too large"],
+    ids=["none", "empty", "no json", "a list", "another", "no number", "broken off", "too large"],
 )
 def test_only_what_is_marked(sidecar: bytes | None, memory: Any) -> None:
     if sidecar is None:
@@ -80,6 +85,54 @@ def test_no_other_name_leads_to_files(scheme: str, tmp_path: Path, monkeypatch: 
     opened = open_video(video(f"file://{tmp_path}/a.mp4"))
     assert isinstance(opened, Bytes)
     assert opened.read(0, 9) == b"0123"
+
+
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that may be shown, with a video in it, beside one that mustn't be, with a file of the same name."""
+    for folder, content in (("shown/films", b"0123"), ("hidden", b"secret")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.mp4").write_bytes(content)
+        (tmp_path / folder / "a.mp4.veo.json").write_text(json.dumps(MARKS))
+    monkeypatch.setenv("AIRFLOW__VEO__UI_FOLDERS", str(tmp_path / "shown"))
+    return tmp_path / "shown"
+
+
+def test_a_folder_that_becomes_a_link_after_it_was_looked_at(shown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.path.realpath
+
+    def swapped(path: str) -> str:
+        found = real(path)
+        if found.endswith("a.mp4"):
+            (shown / "films").rename(shown / "away")
+            (shown / "films").symlink_to(shown.parent / "hidden")
+        return found
+
+    monkeypatch.setattr(os.path, "realpath", swapped)
+    with pytest.raises(NotThere):
+        open_video(video(f"file://{shown}/films/a.mp4"))
+
+
+def test_a_folder_that_is_swapped_once_its_marks_were_read(shown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = stores._check
+
+    def checked(*args: Any) -> None:
+        real(*args)
+        (shown / "films").rename(shown / "away")
+        (shown / "films").symlink_to(shown.parent / "hidden")
+
+    monkeypatch.setattr(stores, "_check", checked)
+    opened = open_video(video(f"file://{shown}/films/a.mp4"))
+    assert isinstance(opened, Bytes)
+    assert opened.read(0, 9) == b"0123"
+
+
+@pytest.mark.parametrize("uri", ["/..", "/../hidden/a.mp4", "", "/films", "/films/none.mp4", "/none/a.mp4"])
+def test_what_is_no_video_below_the_folder(uri: str, shown: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(NotThere):
+        open_video(video(f"file://{shown}{uri}"))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize("folders", [None, "", " ", ",", "/nonexistent,", "/nonexistent, ,", ".", "films"])
@@ -112,6 +165,62 @@ async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPat
     go.set()
 
 
+@pytest.mark.parametrize("error", [KeyError("odd"), RuntimeError("a client's own")])
+async def test_a_record_that_is_wrong_shuts_out_no_other(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [error, NotThere("gone")]
+
+    def opened(_: Video) -> None:
+        raise failures.pop(0)
+
+    monkeypatch.setattr(serving, "open_video", opened)
+    server = Server()
+    assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 404]
+
+
+async def test_a_store_that_cannot_be_reached_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(_: Video) -> None:
+        raise Unreachable("EndpointConnectionError")
+
+    monkeypatch.setattr(serving, "open_video", opened)
+    server = Server()
+    assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 503]
+
+
+async def test_more_streams_than_threads_all_end(tmp_path: Path) -> None:
+    size = 3 * serving.CHUNK
+    server = Server(width=2)
+
+    def slow(start: int, length: int) -> bytes:
+        time.sleep(0.05)
+        return bytes(length)
+
+    async def whole() -> int:
+        response: Any = server._stream(Bytes(size, slow, lambda: None), None)
+        return sum([len(part) async for part in response.body_iterator])
+
+    assert await asyncio.gather(*(whole() for _ in range(8))) == [size] * 8
+
+
+async def test_a_read_that_hangs_does_not_stop_the_loop_when_it_is_given_up() -> None:
+    lock, go, closed = threading.Lock(), threading.Event(), threading.Event()
+
+    def read(_: int, __: int) -> bytes:
+        with lock:  # As a file's own.
+            go.wait(30)
+        return b""
+
+    def close() -> None:
+        with lock:
+            closed.set()
+
+    response: Any = Server(seconds=0.1)._stream(Bytes(10, read, close), None)
+    with pytest.raises(Silent):
+        [part async for part in response.body_iterator]
+    assert not closed.is_set()
+    go.set()
+    assert await asyncio.to_thread(closed.wait, 30)
+
+
 async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "DOWN_SECONDS", 0.0)
     failures = [OSError("down"), NotThere("gone")]
@@ -130,6 +239,8 @@ async def test_a_video_that_has_become_shorter_breaks_off() -> None:
     response: Any = Server()._stream(opened, None)
     with pytest.raises(ConnectionError):
         [part async for part in response.body_iterator]
+    for _ in range(500):
+        await asyncio.sleep(0 if closed else 0.01)
     assert closed == [True]
 
 
