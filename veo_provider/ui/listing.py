@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from airflow.models.taskinstance import TaskInstance
@@ -23,6 +23,9 @@ MAX_SCANNED = 2000
 """Rows that one request looks through for those in the state that is asked for."""
 
 MAX_ELSEWHERE = 500
+MAX_OF_TRANSFER = 100
+"""Generations that a transfer's own tab begins with; the database is asked for each of them by its id."""
+
 _OWNER = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
 _ORDER = (XComModel.timestamp, XComModel.dag_run_id, XComModel.task_id, XComModel.map_index)
 
@@ -70,11 +73,14 @@ class Cursor:
         """
         try:
             at, dag_run_id, task_id, map_index = json.loads(base64.urlsafe_b64decode(text))
-            made = cls(datetime.fromisoformat(at), dag_run_id, task_id, map_index)
-        except (ValueError, TypeError) as error:
+            when = datetime.fromisoformat(at)
+            made = cls(when.astimezone(UTC), dag_run_id, task_id, map_index)
+        except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"no cursor: {error}") from None
         kinds = [type(value) for value in (dag_run_id, task_id, map_index)]
-        if kinds != [int, str, int] or made.at.tzinfo is None or max(abs(dag_run_id), abs(map_index)) >= 2**31:
+        if kinds != [int, str, int] or when.tzinfo is None or max(abs(dag_run_id), abs(map_index)) >= 2**31:
+            raise ValueError("no cursor")
+        if not task_id.isprintable() or len(task_id) > 250:
             raise ValueError("no cursor")
         return made
 
@@ -106,7 +112,7 @@ def list_generations(
     :param limit: how many at most.
     """
     found: list[dict[str, Any]] = []
-    if after is None and scope.task_id is not None:
+    if after is None and None not in (scope.dag_id, scope.run_id, scope.task_id):
         found += _of_transfer(session, dag_ids, scope, state)
     scanned, batch = 0, limit if state is None else BATCH
     while scanned < MAX_SCANNED:
@@ -161,8 +167,10 @@ def _generations(dag_ids: Collection[str], scope: Scope, after: Cursor | None) -
 def _of_transfer(session: Session, dag_ids: Collection[str], scope: Scope, state: str | None) -> list[dict[str, Any]]:
     """Return the generations whose videos a task instance has stored: they may be of another task, run or DAG."""
     videos: dict[str, list[Video]] = {}
-    for video in _read(session.execute(_videos(dag_ids).where(*scope.clauses())).all()):
-        videos.setdefault(video.generation_id, []).append(video)
+    newest_first = _videos(dag_ids).where(*scope.clauses()).order_by(XComModel.timestamp.desc())
+    for video in _read(session.execute(newest_first.limit(MAX_OF_TRANSFER)).all()):
+        if video.generation_id in videos or len(videos) < MAX_OF_TRANSFER:
+            videos.setdefault(video.generation_id, []).append(video)
     if not videos:
         return []
     rows = session.execute(_generations(dag_ids, Scope(), None).where(_names(videos)).limit(MAX_ELSEWHERE)).all()

@@ -61,6 +61,13 @@ def test_a_transfers_own_tab(page: Page) -> None:
     assert page.generations(dag_id="dogs", run_id="r+1", task_id="store", map_index=3) == []
 
 
+def test_a_task_of_any_run_is_no_transfer(page: Page) -> None:
+    # Whose videos those are would have to be looked up for every run there ever was.
+    assert page.generations(task_id="store") == []
+    assert page.generations(dag_id="dogs", task_id="store") == []
+    assert [one["generation_id"] for one in page.generations(task_id="generate")] == ["g-s3", "g-file"]
+
+
 def test_page_by_page(page: Page) -> None:
     seen: list[str | None] = []
     after: str | None = ""
