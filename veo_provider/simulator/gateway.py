@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 import secrets
 import time
@@ -122,10 +123,7 @@ class Gateway:
         fails = scenario.failure or submission.late or scenario.filtered or scenario.expired or scenario.never
         clip = None
         if pollable and not fails:
-            width, height = submission.size
-            look = f"{without_directives(submission.prompt)} {submission.values['seed']}"
-            palette = sum(look.encode()) % PALETTES
-            clip = self.clips.clip(Picture(submission.seconds, width, height, submission.audio, palette))
+            clip = self.clips.clip(_picture(submission, scenario))
         job = Job(new_id(scenario.id_style), submission, scenario, time.time(), clip, pollable)
         self._jobs[job.generation_id] = job
         return job
@@ -207,6 +205,19 @@ class Gateway:
                     yield part
 
         return Answer(200, JSON_TYPE, stream, length)
+
+
+def _picture(submission: Submission, scenario: Scenario) -> Picture:
+    look = f"{without_directives(submission.prompt)} {submission.values['seed']}"
+    instead = {
+        "durationSeconds": scenario.made_seconds,
+        "aspectRatio": scenario.made_ratio,
+        "resolution": scenario.made_resolution,
+    }
+    values = submission.values | {name: value for name, value in instead.items() if value is not None}
+    made = dataclasses.replace(submission, values=values)
+    sound = made.audio and not scenario.made_silent
+    return Picture(made.seconds, *made.size, sound, palette=sum(look.encode()) % PALETTES)
 
 
 def _url_first(body: Json, field: str) -> Json:

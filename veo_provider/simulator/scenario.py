@@ -11,6 +11,7 @@ from veo_provider.simulator.dialects import DIALECTS, SUBMIT_SHAPES, URL_FIELDS
 from veo_provider.simulator.errors import ERRORS
 from veo_provider.simulator.failures import DEFAULT_SUPPORT_CODE, FAILURES, Failure
 from veo_provider.simulator.options import ID_STYLES, RESULTS, SimulatorOptions
+from veo_provider.simulator.submission import RATIOS, SIZES
 
 PREFIX = "sim:"
 SLOW_FACTOR = 10
@@ -50,6 +51,10 @@ class Scenario:
     :param submit_error: its submit is answered by this row of ``errors.ERRORS``.
     :param lost_answer: it is accepted and billed; the connection is reset before the answer.
     :param truncated_answer: it is accepted and billed; the answer breaks off.
+    :param made_seconds: its videos have another length than was asked for.
+    :param made_ratio: their picture has another shape.
+    :param made_resolution: it has another size.
+    :param made_silent: they have no sound.
     """
 
     dialect: str
@@ -76,6 +81,10 @@ class Scenario:
     submit_error: str | None = None
     lost_answer: bool = False
     truncated_answer: bool = False
+    made_seconds: int | None = None
+    made_ratio: str | None = None
+    made_resolution: str | None = None
+    made_silent: bool = False
 
 
 Changes = dict[str, Any]
@@ -165,6 +174,10 @@ DIRECTIVES: dict[str, Directive] = {
     "submit_error": _choice("submit_error", tuple(ERRORS)),
     "lost_answer": _flag("lost_answer"),
     "truncated_answer": _flag("truncated_answer"),
+    "made_seconds": _number("made_seconds", int),
+    "made_ratio": _choice("made_ratio", RATIOS),
+    "made_resolution": _choice("made_resolution", tuple(SIZES)),
+    "made_silent": _flag("made_silent"),
 }
 
 

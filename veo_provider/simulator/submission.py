@@ -16,8 +16,9 @@ MODELS = (
     "veo-3.1-generate-preview",
 )
 LARGEST_SEED = 2**32 - 1
+RATIOS = ("16:9", "9:16")
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 _PASSED_THROUGH = frozenset({"negativePrompt", "enhancePrompt", "resizeMode", "compressionQuality"})
-_SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 # Simulated: the order of magnitude of public price lists, dollars for a second of video (silent, with sound).
 _PRICES = {True: (0.15, 0.15), False: (0.20, 0.40)}
 
@@ -54,8 +55,8 @@ def _member(*allowed: Any) -> Callable[[Any], bool]:
 
 _FIELDS = (
     Field("durationSeconds", _member(4, 6, 8), 4, "must be one of the integers 4, 6, 8"),
-    Field("aspectRatio", _member("16:9", "9:16"), "16:9", "must be 16:9 or 9:16"),
-    Field("resolution", _member("720p", "1080p"), "1080p", "must be 720p or 1080p"),
+    Field("aspectRatio", _member(*RATIOS), "16:9", "must be 16:9 or 9:16"),
+    Field("resolution", _member(*SIZES), "1080p", "must be 720p or 1080p"),
     Field("sampleCount", _integer(1, 4), 1, "must be an integer from 1 to 4"),
     Field(
         "personGeneration",
@@ -119,7 +120,7 @@ class Submission:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
-        width, height = _SIZES[self.values["resolution"]]
+        width, height = SIZES[self.values["resolution"]]
         return (width, height) if self.values["aspectRatio"] == "16:9" else (height, width)
 
     @property

@@ -80,6 +80,18 @@ def test_sound(caller: Caller, model: str, audio: bool | None, codecs: list[str]
     assert probe(fetch(link).content)["codecs"] == codecs
 
 
+def test_a_video_that_is_not_what_was_asked_for(caller: Caller) -> None:
+    link = caller.run(
+        "A cat sim:made_seconds=2 sim:made_ratio=9:16 sim:made_resolution=720p sim:made_silent",
+        model="veo-3.0-fast-generate-001",
+        durationSeconds=4,
+        aspectRatio="16:9",
+        resolution="1080p",
+    )["url"]
+    facts = probe(fetch(link).content)
+    assert (facts["video"], facts["size"], facts["codecs"]) == (2, (720, 1280), ["h264"])
+
+
 def test_picture_moves(caller: Caller) -> None:
     with av.open(io.BytesIO(fetch(caller.run()["url"]).content), "r") as container:
         pictures = [bytes(frame.planes[0]) for frame in container.decode(video=0)]
