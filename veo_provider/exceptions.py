@@ -18,6 +18,7 @@ The errors of this provider.
     |   |-- VeoNotFoundError                  the gateway doesn't know this generation
     |   |-- VeoProtocolError                  an answer outside the contract
     |   |-- VeoResultGoneError                the video existed and can't be had any more
+    |   |-- VeoMediaError                     the video isn't what was asked for (verify_media="fail")
     |   |-- VeoUnsafeLinkError                a result link that the safety rules refuse
     |   |-- VeoLedgerError                    the record of the submit can't be read, written or believed
     |   `-- VeoUnknownSubmitError             a submit without a verdict; it may have been billed
@@ -173,6 +174,12 @@ class VeoResultGoneError(VeoPermanentError):
     """The video was made, and can't be fetched any more."""
 
     default_reason = Reason.RESULT_GONE
+
+
+class VeoMediaError(VeoPermanentError):
+    """The video has another length, shape or size than was asked for, or no sound: see ``verify_media``."""
+
+    default_reason = Reason.MEDIA
 
 
 class VeoUnsafeLinkError(VeoPermanentError):

@@ -18,6 +18,11 @@ MODELS = (
 """The models that Mixroute documents. The list is open: an unknown id passes with a warning."""
 
 
+def is_fast(model: str) -> bool:
+    """Whether this is one of the fast models, which always make sound."""
+    return "-fast-" in model
+
+
 def read_models(answer: Answer) -> tuple[str, ...] | Problem:
     """Read the answer to ``GET /v1/models``: the ids of the models that the key may use."""
     document = answer.document

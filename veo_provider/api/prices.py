@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from veo_provider.api.error_body import parse_json, printable
+from veo_provider.api.models import is_fast
 from veo_provider.api.request import RESOLUTIONS, VeoRequest
 
 MAX_PRICE = 1_000_000
@@ -39,7 +40,7 @@ class Prices:
 
         :param request: a checked request.
         """
-        audio = True if "-fast-" in request.model else request.generate_audio
+        audio = True if is_fast(request.model) else request.generate_audio
         sounds = (True, False) if audio is None else (audio,)
         keys = [(request.model, request.resolution, sound) for sound in sounds]
         known = [self.per_second[key] for key in keys if key in self.per_second]

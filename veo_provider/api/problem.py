@@ -44,6 +44,8 @@ class Reason(StrEnum):
     """The generation counts as succeeded, but its answer never named a video."""
     STORAGE = "storage"
     """The user's own store, or the way to it, failed or refused."""
+    MEDIA = "media"
+    """A stored video isn't what was asked for."""
     UNSAFE_LINK = "unsafe_link"
     """A result link that the safety rules refuse."""
     LEDGER = "ledger"

@@ -11,7 +11,7 @@ from typing import Any
 
 from veo_provider.api.error_body import parse_json, printable
 from veo_provider.api.images import read_image, shorten_image, shorten_values
-from veo_provider.api.models import MODELS
+from veo_provider.api.models import MODELS, is_fast
 
 DURATIONS = (4, 6, 8)
 ASPECT_RATIOS = ("16:9", "9:16")
@@ -159,7 +159,7 @@ def _warnings(fields: Mapping[str, Any]) -> list[str]:
     model, warnings = fields["model"], []
     if model not in MODELS:
         warnings.append(f"model {model!r} is none of {', '.join(MODELS)}: its rules are not checked")
-    if "-fast-" in model and fields["generate_audio"] is False:
+    if is_fast(model) and fields["generate_audio"] is False:
         warnings.append(f"{model} ignores generate_audio=False: fast models always make sound")
     if fields["resolution"] == "1080p" and fields["duration_seconds"] != 8:
         warnings.append("Google documents 1080p for 8 seconds only; the gateway may refuse it, or answer in 720p")

@@ -18,12 +18,12 @@ def check_waiting(**seconds: Any) -> list[str]:
     ]
 
 
-def check_choices(**choices: tuple[Any, str, str]) -> list[str]:
-    """List which arguments are neither of the two words that they may be: ``name=(given, one, other)``."""
+def check_choices(**choices: tuple[Any, ...]) -> list[str]:
+    """List which arguments are none of the words that they may be: ``name=(given, one, another, ...)``."""
     return [
-        f"{name}: {given!r} is neither {one!r} nor {other!r}"
-        for name, (given, one, other) in choices.items()
-        if given not in (one, other)
+        f"{name}: {given!r} is none of {', '.join(map(repr, allowed))}"
+        for name, (given, *allowed) in choices.items()
+        if given not in allowed
     ]
 
 

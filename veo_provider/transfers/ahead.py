@@ -28,12 +28,19 @@ class ReadAhead:
 
     :param stream: the video; from now on it belongs to the thread, which closes it.
     :param at_end: called when the whole video has come, before the store learns it; may raise instead.
+    :param watch: called with each piece of it.
     """
 
-    def __init__(self, stream: VideoStream, at_end: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        stream: VideoStream,
+        at_end: Callable[[], object] = lambda: None,
+        watch: Callable[[bytes], object] = lambda _: None,
+    ) -> None:
         self.content_type = stream.content_type
         self._stream = stream
         self._at_end = at_end
+        self._watch = watch
         # Of all queues only these have no lock that a signal could leave locked.
         self._room: SimpleQueue[bool] = SimpleQueue()
         self._came: SimpleQueue[bytes | BaseException] = SimpleQueue()
@@ -105,7 +112,9 @@ class ReadAhead:
         self._ended = not came or isinstance(came, BaseException)
         if isinstance(came, BaseException):
             raise came
-        if not came:
+        if came:
+            self._watch(came)
+        else:
             self._at_end()
         self._room.put(True)
         self._ready = memoryview(came)

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,34 +11,34 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, Asset, BaseOperator, XComArg
 
 from veo_provider.api.calls import id_problem
-from veo_provider.api.error_body import printable
+from veo_provider.api.error_body import mapping, printable
 from veo_provider.api.result import MAX_VIDEO_BYTES, ResultProblem
 from veo_provider.exceptions import (
     VeoDeadlineError,
     VeoError,
+    VeoMediaError,
     VeoNotFoundError,
     VeoPermanentError,
     VeoResultGoneError,
     VeoStorageError,
-    VeoTransientError,
     VeoValidationError,
 )
-from veo_provider.operators.checks import check_flags, check_one_id
+from veo_provider.operators.checks import check_choices, check_flags, check_one_id
 from veo_provider.operators.links import VeoVideosLink
-from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import VIDEOS_XCOM
 from veo_provider.raising import error_for
 from veo_provider.transfers import manifest
-from veo_provider.transfers.ahead import ReadAhead
+from veo_provider.transfers.asked import find_facts
 from veo_provider.transfers.lineage import (
     FOLDER,
     add_events,
-    add_hook_lineage,
     asset_for,
     check_asset,
     open_lineage,
 )
-from veo_provider.transfers.stored import Destination, Found, Marks, StoredVideo, media_type, name_for
+from veo_provider.transfers.media import is_installed
+from veo_provider.transfers.stored import Destination, Found, Marks, StoredVideo, name_for
+from veo_provider.transfers.storing import MediaCheck, Storing
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -58,6 +57,8 @@ class VeoTransferOperator(BaseOperator):
     :param max_bytes: a larger video is refused.
     :param asset: what the events of an alias are about: ``"folder"``, ``"object"``, a URI (templated) or an asset.
     :param write_manifest: whether a document with the facts is stored beside each video.
+    :param verify_media: what follows if a video isn't what was asked for: ``"warn"``, ``"fail"`` or ``"off"``.
+    :param write_poster: whether the first picture is stored beside each video.
     """
 
     template_fields: Sequence[str] = ("generation_id", "veo_conn_id", "asset")
@@ -75,6 +76,8 @@ class VeoTransferOperator(BaseOperator):
         max_bytes: int = MAX_VIDEO_BYTES,
         asset: str | Asset = FOLDER,
         write_manifest: bool = False,
+        verify_media: str = "warn",
+        write_poster: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,6 +87,8 @@ class VeoTransferOperator(BaseOperator):
         self.max_bytes = max_bytes
         self.asset = asset
         self.write_manifest = write_manifest
+        self.verify_media = verify_media
+        self.write_poster = write_poster
         self._videos: list[StoredVideo] = []
         self._finished: Generation | None = None
 
@@ -97,17 +102,24 @@ class VeoTransferOperator(BaseOperator):
     def execute(self, context: Context) -> list[str]:
         """Store the videos; return their URIs."""
         flags = {name: getattr(self, name) for name in (self.overwrite_argument, "write_manifest")}
-        problems = [*self._problems(), *check_flags(**flags)]
+        problems = [*self._problems(), *check_flags(**flags), *self._media_problems()]
         with _naming(str(self.generation_id)):
             problems += self.destination_problems()
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.generation_id = self.generation_id.strip()
         with _naming(self.generation_id):
-            self._videos = self._store_all(self.destination(), context)
+            differing = self._store_all(self.destination(), context)
         # The page in Airflow's UI fetches them by the same connection.
         stored = [{**video.as_dict(), "conn_id": self.store_conn_id} for video in self._videos]
         context["ti"].xcom_push(key=VIDEOS_XCOM, value=stored)
+        if differing and self.verify_media == "fail":
+            raise VeoMediaError(
+                f"What is stored isn't what was asked for: {'. '.join(differing)}. The videos stay where they are. To "
+                "go on with them, give verify_media='warn' and clear this task; for another video, which costs again, "
+                "clear the task that generates it",
+                generation_id=self.generation_id,
+            )
         add_events(context, self.outlets, self._videos, self.asset)
         return [video.uri for video in self._videos]
 
@@ -150,7 +162,26 @@ class VeoTransferOperator(BaseOperator):
             problems.append(f"max_bytes must be a whole number of bytes above 0, not {limit!r}")
         return problems
 
-    def _store_all(self, destination: Destination, context: Context) -> list[StoredVideo]:
+    def _media_problems(self) -> list[str]:
+        problems = check_choices(verify_media=(self.verify_media, "warn", "fail", "off"))
+        if self.write_poster is not None:
+            problems += check_flags(write_poster=self.write_poster)
+        wanting = [
+            name
+            for name, wants in (
+                ("verify_media='fail'", self.verify_media == "fail"),
+                ("write_poster", self.write_poster),
+            )
+            if wants and not is_installed()
+        ]
+        if wanting:
+            problems.append(
+                f"{' and '.join(wanting)}: PyAV isn't on this worker: pip install 'airflow-provider-veo[media]' there"
+            )
+        return problems
+
+    def _store_all(self, destination: Destination, context: Context) -> list[str]:
+        """Store all videos; return which of them aren't what was asked for."""
         count = self._count(destination)
         names = [name_for(self.pattern, index, count) for index in range(count)]
         marks = [self._marks(context, index, count) for index in range(count)]
@@ -167,16 +198,25 @@ class VeoTransferOperator(BaseOperator):
             raise VeoPermanentError("; ".join(refusals), generation_id=self.generation_id)
         for name in names:
             asset_for(self.asset, destination.uri(name))
-        videos = [
-            self._known(destination, name, mark, there)
-            if there and there.size and mark.same_video(there.marks)
-            else self._store(destination, name, mark, there)
-            for name, mark, there in zip(names, marks, found, strict=True)
-        ]
+        verifies = self.verify_media != "off" and is_installed()
+        facts: Mapping[str, Any] = {}
+        if verifies or self.write_manifest:
+            facts = find_facts(context["ti"], self.upstream_task_ids, self.generation_id, self.log)
+        storing = Storing(
+            self,
+            destination,
+            self._finished,
+            MediaCheck(
+                verifies=verifies,
+                fails=self.verify_media == "fail",
+                poster=is_installed() if self.write_poster is None else self.write_poster,
+                asked=mapping(facts.get("request")),
+            ),
+        )
+        self._videos = [storing.keep(*one) for one in zip(names, marks, found, strict=True)]
         if self.write_manifest:
-            facts = manifest.find_facts(context["ti"], self.upstream_task_ids, self.generation_id, self.log)
-            manifest.write_manifests(destination, zip(names, marks, videos, strict=True), facts)
-        return videos
+            manifest.write_manifests(destination, zip(names, marks, self._videos, strict=True), facts)
+        return storing.differing
 
     @property
     def overwrites(self) -> bool:
@@ -223,54 +263,6 @@ class VeoTransferOperator(BaseOperator):
             "{{ run_id }} or {{ ti.map_index }}), remove what is there, or allow it to be replaced with "
             f"{self.overwrite_argument}=True"
         )
-
-    def _known(self, destination: Destination, name: str, mark: Marks, there: Found) -> StoredVideo:
-        uri = destination.uri(name)
-        sha256 = there.sha256 or destination.sha256(name)
-        self.log.info("Video %d of generation %s is already at %s", mark.index, mark.generation_id, uri)
-        add_hook_lineage(self, uri)
-        return StoredVideo(uri, mark.index, there.size, sha256, there.content_type, mark.generation_id)
-
-    def _store(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> StoredVideo:
-        started = time.monotonic()
-        known = self._finished
-        stream = self.hook.open_video(mark.generation_id, mark.index, max_bytes=self.max_bytes, known=known)
-        # A store completes nothing before its reader has learnt of the end.
-        with ReadAhead(stream, lambda: self._look_again(destination, name, mark, there)) as source:
-            destination.write(name, source, mark, there)
-            video = StoredVideo(
-                destination.uri(name),
-                mark.index,
-                source.size,
-                source.sha256,
-                media_type(source),
-                mark.generation_id,
-            )
-        add_hook_lineage(self, video.uri)
-        metrics = Metrics(mark)
-        metrics.count("veo.stored")
-        metrics.count("veo.stored_bytes", video.size)
-        self.log.info(
-            "Stored video %d of generation %s at %s: %d bytes, sha256 %s..., %.1f s",
-            mark.index,
-            mark.generation_id,
-            video.uri,
-            video.size,
-            video.sha256[:12],
-            time.monotonic() - started,
-        )
-        return video
-
-    def _look_again(self, destination: Destination, name: str, mark: Marks, there: Found | None) -> None:
-        """Minutes may have passed: what another task stored in them must not be replaced unseen."""
-        if self.overwrites:
-            return
-        now = destination.find(name)
-        if now != there and not (now and mark.same_video(now.marks)):
-            raise VeoTransientError(
-                f"{destination.uri(name)} changed while the video was on its way: another task may write to the "
-                "same name"
-            )
 
 
 @contextmanager

@@ -61,9 +61,9 @@ class ObjectStorageDestination:
                 return Found(size, Marks.read(facts), str(facts.get("content_type")), sha256)
         return Found(size, None, "")
 
-    def sha256(self, name: str) -> str:
-        """Never asked: a sidecar without a hash isn't ours."""
-        raise NotImplementedError(name)
+    def read(self, name: str) -> Iterator[bytes]:
+        """Read an object."""
+        return _read(self._path(name))
 
     def write(self, name: str, source: Source, marks: Marks, before: Found | None) -> None:
         """Copy a video, and check what the store then has."""
@@ -82,7 +82,7 @@ class ObjectStorageDestination:
                 beside.write(sidecar)
         self._check(path, source, before, begin, sidecar)
 
-    def read_text(self, name: str) -> str | None:
+    def read_small(self, name: str) -> bytes | None:
         """Read the beginning of an object."""
         path = self._path(name)
         path.fs.invalidate_cache()
@@ -90,13 +90,13 @@ class ObjectStorageDestination:
             data: bytes = path.fs.cat_file(path.path, start=0, end=CHUNK)
         except FileNotFoundError:
             return None
-        return data.decode(errors="replace")
+        return data
 
-    def write_text(self, name: str, text: str) -> None:
+    def write_small(self, name: str, data: bytes, content_type: str) -> None:
         """Write an object as a video is written: whole, or not at all."""
         path = self._path(name)
-        with _stage(path)(path, "application/json") as file:
-            file.write(text.encode())
+        with _stage(path)(path, content_type) as file:
+            file.write(data)
 
     def _check(
         self, path: ObjectStoragePath, source: Source, before: Found | None, begin: bytes, sidecar: bytes
@@ -175,10 +175,15 @@ def _not_ours_beside(path: ObjectStoragePath) -> Found | None:
 
 def _hash(path: ObjectStoragePath) -> str:
     digest = hashlib.sha256()
+    for chunk in _read(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read(path: ObjectStoragePath) -> Iterator[bytes]:
     with path.fs.open(path.path, "rb") as file:
         while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+            yield chunk
 
 
 def _stage(path: ObjectStoragePath) -> Stage:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -84,13 +83,10 @@ class S3Destination:
             raise
         return Found(head["ContentLength"], marks_in(head), head.get("ContentType", ""))
 
-    def sha256(self, name: str) -> str:
-        """Read an object for its hash: S3's own checksum of a multipart upload is one of the parts' checksums."""
-        digest = hashlib.sha256()
+    def read(self, name: str) -> Iterator[bytes]:
+        """Read an object."""
         body = self._client.get_object(Bucket=self._bucket, Key=name, **self._read_args)["Body"]
-        for chunk in body.iter_chunks(CHUNK):
-            digest.update(chunk)
-        return digest.hexdigest()
+        yield from body.iter_chunks(CHUNK)
 
     def write(self, name: str, source: Source, marks: Marks, _: Found | None) -> None:
         """Upload a video, and check what S3 then has."""
@@ -103,7 +99,7 @@ class S3Destination:
         )
         self._check(name, source.size, marks)
 
-    def read_text(self, name: str) -> str | None:
+    def read_small(self, name: str) -> bytes | None:
         """Read the beginning of an object."""
         from botocore.exceptions import ClientError
 
@@ -114,17 +110,17 @@ class S3Destination:
                 return None
             raise
         with body:
-            text: str = body.read(CHUNK).decode(errors="replace")
-        return text
+            data: bytes = body.read(CHUNK)
+        return data
 
-    def write_text(self, name: str, text: str) -> None:
+    def write_small(self, name: str, data: bytes, content_type: str) -> None:
         """Put an object, with the rights and the encryption that a video has."""
         # As a video: another call would refuse some of the arguments that this one takes.
         self._client.upload_fileobj(
-            io.BytesIO(text.encode()),
+            io.BytesIO(data),
             self._bucket,
             name,
-            ExtraArgs=self._write_args | {"ContentType": "application/json"},
+            ExtraArgs=self._write_args | {"ContentType": content_type},
             Config=self._hook.transfer_config,
         )
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self
+
+from veo_provider.transfers.media import MediaFacts
 
 INDEX = "{index}"
 CHUNK = 1024 * 1024
@@ -25,6 +27,9 @@ class StoredVideo:
     :param sha256: of its bytes, in hex.
     :param content_type: media type.
     :param generation_id: the generation it belongs to.
+    :param media: what the file really is, by the extra ``media``: ``seconds``, ``width``, ``height``, ``frame_rate``,
+        ``audio``, ``video_codec``, ``audio_codec``; ``None`` where nobody has looked.
+    :param poster: where its first picture is, if that was stored.
     """
 
     uri: str
@@ -33,6 +38,8 @@ class StoredVideo:
     sha256: str
     content_type: str
     generation_id: str
+    media: MediaFacts | None = None
+    poster: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON values."""
@@ -138,8 +145,8 @@ class Destination(Protocol):
     def find(self, name: str) -> Found | None:
         """Look what is there."""
 
-    def sha256(self, name: str) -> str:
-        """Return the hash of what is there, in hex; it may have to be read for that."""
+    def read(self, name: str) -> Iterator[bytes]:
+        """Read what is there, piece by piece."""
 
     def write(self, name: str, source: Source, marks: Marks, before: Found | None) -> None:
         """
@@ -151,11 +158,11 @@ class Destination(Protocol):
         :param before: what was found there, and may be replaced.
         """
 
-    def read_text(self, name: str) -> str | None:
-        """Return the beginning of a small text; ``None`` if there is none."""
+    def read_small(self, name: str) -> bytes | None:
+        """Return the beginning of what is there; ``None`` if there is nothing."""
 
-    def write_text(self, name: str, text: str) -> None:
-        """Store a small text, in the place of whatever is there."""
+    def write_small(self, name: str, data: bytes, content_type: str) -> None:
+        """Store something small, in the place of whatever is there."""
 
 
 def name_for(pattern: str, index: int, count: int) -> str:

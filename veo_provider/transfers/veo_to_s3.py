@@ -27,9 +27,9 @@ class VeoToS3Operator(VeoTransferOperator):
     Looking and writing are two steps, so two tasks must not write to one key at the same time.
 
     Returns the list of ``s3://`` URIs and pushes the XCom ``veo_videos``: a list of ``uri``, ``index``, ``size``
-    (bytes), ``sha256``, ``content_type`` and ``generation_id``. The event of an
-    :class:`~airflow.sdk.Asset` or :class:`~airflow.sdk.AssetAlias` among the outlets holds the same list under
-    ``veo_videos`` in its extra.
+    (bytes), ``sha256``, ``content_type``, ``generation_id``, ``media`` (what the file is, or ``None``) and ``poster``
+    (a URI, or ``None``). The event of an :class:`~airflow.sdk.Asset` or :class:`~airflow.sdk.AssetAlias` among the
+    outlets holds the same list under ``veo_videos`` in its extra.
 
     :param generation_id: the id that :class:`~veo_provider.operators.veo.VeoGenerateOperator` returned (templated).
         The generation must be finished.
@@ -55,6 +55,12 @@ class VeoToS3Operator(VeoTransferOperator):
         holds the exact URI in any case.
     :param write_manifest: whether a JSON document with the request, the cost and the facts of the file is stored
         beside each video, as ``<name>.manifest.json``. Default: no.
+    :param verify_media: what follows if a video has another length, shape or size than was asked for, or no sound, or
+        can't be read: ``"warn"`` (the default) says so in the log, and only where the extra ``media`` (PyAV) is
+        installed; ``"fail"`` fails the task without a retry, and leaves the video where it is stored, unless it would
+        have replaced another object: then nothing is stored; ``"off"`` doesn't look.
+    :param write_poster: whether the first picture is stored beside each video, as ``<name>.poster.jpg``. Default:
+        where the extra ``media`` is installed.
     """
 
     template_fields: Sequence[str] = (

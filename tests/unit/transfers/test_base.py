@@ -40,7 +40,17 @@ def test_it_returns_the_uris_and_pushes_the_facts(tmp_path: Path) -> None:
     assert uris == [f"file://{tmp_path}/clip-0.mp4", f"file://{tmp_path}/clip-1.mp4"]
     assert [fact["uri"] for fact in facts] == uris
     assert [fact["size"] for fact in facts] == [2000, 3000]
-    assert set(facts[0]) == {"uri", "index", "size", "sha256", "content_type", "generation_id", "conn_id"}
+    assert set(facts[0]) == {
+        "uri",
+        "index",
+        "size",
+        "sha256",
+        "content_type",
+        "generation_id",
+        "media",
+        "poster",
+        "conn_id",
+    }
     assert hook.opened == [("task_1", 0, 5000), ("task_1", 1, 5000)]
     assert (tmp_path / "clip-1.mp4").read_bytes() == movie(3000, 1)
 
@@ -218,7 +228,7 @@ def test_everybody_is_told_of_a_success(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_log_says_what_was_stored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    operator = transfer(tmp_path)
+    operator = transfer(tmp_path, verify_media="off")
     lines: list[str] = []
     operator.log.info = lambda text, *values: lines.append(text % values)  # type: ignore[method-assign]
     run(operator, FakeHook())

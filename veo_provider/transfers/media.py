@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a video really is, and its first picture: seen by PyAV in what is kept of the bytes while they pass by."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections import deque
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from veo_provider.api.error_body import printable
+
+if TYPE_CHECKING:
+    import av
+
+HEAD = 4 * 1024 * 1024
+TAIL = 1024 * 1024
+"""An MP4's index lies at its start or at its end; of a clip of seconds it has some tens of KB. The first picture lies
+behind it, or at the start."""
+
+POSTER_WIDTH = 640
+_READ = 64 * 1024
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """
+    What a stored file really is.
+
+    :param seconds: length; ``None`` if the file doesn't tell.
+    :param width: pixels, as it is shown.
+    :param height: likewise.
+    :param frame_rate: pictures a second, on average; ``None`` if the file doesn't tell.
+    :param audio: whether it has a sound track.
+    :param video_codec: such as ``h264``.
+    :param audio_codec: such as ``aac``; ``None`` without a sound track.
+    """
+
+    seconds: float | None
+    width: int
+    height: int
+    frame_rate: float | None
+    audio: bool
+    video_codec: str
+    audio_codec: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    What was seen of a video.
+
+    :param facts: ``None`` if it can't be read.
+    :param problem: why it can't be read.
+    :param poster: its first picture as a JPEG, if one was wanted and could be made.
+    """
+
+    facts: MediaFacts | None
+    problem: str = ""
+    poster: bytes | None = None
+
+
+def is_installed() -> bool:
+    """Whether the extra ``media`` is there."""
+    return importlib.util.find_spec("av") is not None
+
+
+class Ends:
+    """
+    Keeps the first and the last bytes of a video that passes by, all that PyAV needs: at most 6 MiB of any video.
+
+    Without a disk to write it to, and without reading it a second time.
+
+    :param poster: whether the first picture is wanted, too.
+    """
+
+    def __init__(self, *, poster: bool) -> None:
+        self._poster = poster
+        self._size = 0
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """
+        Take the next bytes.
+
+        :param chunk: the bytes, cut anywhere.
+        """
+        self._size += len(chunk)
+        if room := HEAD - len(self._head):
+            self._head += chunk[:room]
+            chunk = chunk[room:]
+        self._tail.append(chunk)
+        self._tail_size += len(chunk)
+        while self._tail_size - len(self._tail[0]) >= TAIL:
+            self._tail_size -= len(self._tail.popleft())
+
+    @cached_property
+    def look(self) -> Look:
+        """What the video is, once it has passed by; whatever it holds, this doesn't raise."""
+        import av
+
+        kept = _Kept(self._size, bytes(self._head), b"".join(self._tail))
+        try:
+            with av.open(kept, "r", format="mp4") as container:
+                stream = next(iter(container.streams.video), None)
+                first = next(container.decode(stream), None) if stream else None
+                if stream is None or first is None:
+                    return Look(None, "no picture is in it")
+                return Look(_facts(container, stream, first), poster=_jpeg(first) if self._poster else None)
+        except Exception as error:  # noqa: BLE001 - the bytes come from elsewhere, and FFmpeg has errors of many kinds
+            return Look(None, printable(f"{type(error).__name__}: {error}", 200))
+
+
+class _Kept(io.RawIOBase):
+    """A file of which only both ends are there; between them are zeros, which FFmpeg may read through."""
+
+    def __init__(self, size: int, head: bytes, tail: bytes) -> None:
+        super().__init__()
+        self._size = size
+        self._head = head
+        self._tail = tail
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        wanted = _READ if size is None or size < 0 else size
+        begin = self._size - len(self._tail)
+        if self._at < len(self._head):
+            data = self._head[self._at : self._at + wanted]
+        elif self._at < begin:
+            data = bytes(min(wanted, begin - self._at))
+        else:
+            data = self._tail[self._at - begin :][:wanted]
+        self._at += len(data)
+        return data
+
+
+def _facts(container: av.container.InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> MediaFacts:
+    # Of the pictures and not of the file, which a longer sound would lengthen.
+    length, base = stream.duration, stream.time_base
+    seconds = round(float(length * base), 3) if length and base else None
+    wide = (first.width, first.height) if first.rotation % 180 == 0 else (first.height, first.width)
+    sound = next(iter(container.streams.audio), None)
+    return MediaFacts(
+        seconds=seconds,
+        width=wide[0],
+        height=wide[1],
+        frame_rate=round(float(stream.average_rate), 3) if stream.average_rate else None,
+        audio=sound is not None,
+        video_codec=stream.codec_context.name,
+        audio_codec=None if sound is None else sound.codec_context.name,
+    )
+
+
+def _jpeg(picture: av.VideoFrame) -> bytes:
+    """Return a picture as a small JPEG."""
+    import av
+
+    width = min(POSTER_WIDTH, picture.width) // 2 * 2
+    height = max(picture.height * width // picture.width // 2 * 2, 2)
+    small = picture.reformat(width, height, "yuvj420p")
+    encoder: Any = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 24)
+    small.pts, small.time_base = 0, encoder.time_base
+    return b"".join(bytes(packet) for packet in [*encoder.encode(small), *encoder.encode(None)])

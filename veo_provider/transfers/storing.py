@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts one video of a generation into its place, or knows it there; and looks at what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from veo_provider.api.error_body import printable
+from veo_provider.exceptions import VeoMediaError, VeoTransientError
+from veo_provider.operators.metrics import Metrics
+from veo_provider.transfers.ahead import ReadAhead
+from veo_provider.transfers.asked import differences
+from veo_provider.transfers.lineage import add_hook_lineage
+from veo_provider.transfers.media import Ends
+from veo_provider.transfers.posters import write_poster
+from veo_provider.transfers.stored import Destination, Found, Marks, StoredVideo, media_type
+
+if TYPE_CHECKING:
+    from veo_provider.api.generation import Generation
+    from veo_provider.transfers.base import VeoTransferOperator
+
+
+@dataclass(frozen=True)
+class MediaCheck:
+    """
+    What is looked at in a video besides its bytes.
+
+    :param verifies: whether it is compared with what was asked for.
+    :param fails: whether the task fails if it differs.
+    :param poster: whether its first picture is stored.
+    :param asked: what was asked for, as in the XCom ``veo_generation``.
+    """
+
+    verifies: bool
+    fails: bool
+    poster: bool
+    asked: Mapping[str, Any]
+
+    def ends(self) -> Ends | None:
+        """Return what looks at a video; ``None`` if nobody wants to know."""
+        return Ends(poster=self.poster) if self.verifies or self.poster else None
+
+    def differences(self, ends: Ends) -> list[str]:
+        """Say in what a video isn't what was asked for."""
+        return differences(ends.look, self.asked) if self.verifies else []
+
+
+class Storing:
+    """
+    Stores a generation's videos for one try of a task.
+
+    :param task: the transfer.
+    :param destination: the store.
+    :param finished: the generation, if the gateway still has it.
+    :param check: what is looked at.
+    """
+
+    def __init__(
+        self, task: VeoTransferOperator, destination: Destination, finished: Generation | None, check: MediaCheck
+    ) -> None:
+        self._task = task
+        self._log = task.log
+        self._destination = destination
+        self._finished = finished
+        self._check = check
+        self.differing: list[str] = []
+        """What was stored and isn't what was asked for, and why."""
+
+    def keep(self, name: str, mark: Marks, there: Found | None) -> StoredVideo:
+        """
+        Make sure that a video is in its place.
+
+        :param name: its name there.
+        :param mark: what a later try is to know it by.
+        :param there: what was found there.
+        """
+        ends = self._check.ends()
+        if there and there.size and mark.same_video(there.marks):
+            video = self._known(name, mark, there, ends)
+        else:
+            video = self._store(name, mark, there, ends)
+        add_hook_lineage(self._task, video.uri)
+        return self._looked_at(name, mark, video, ends) if ends else video
+
+    def _known(self, name: str, mark: Marks, there: Found, ends: Ends | None) -> StoredVideo:
+        uri, sha256 = self._destination.uri(name), there.sha256
+        if ends or not sha256:
+            digest = hashlib.sha256()
+            for chunk in self._destination.read(name):
+                digest.update(chunk)
+                if ends:
+                    ends.feed(chunk)
+            sha256 = digest.hexdigest()
+        self._log.info("Video %d of generation %s is already at %s", mark.index, mark.generation_id, uri)
+        return StoredVideo(uri, mark.index, there.size, sha256, there.content_type, mark.generation_id)
+
+    def _store(self, name: str, mark: Marks, there: Found | None, ends: Ends | None) -> StoredVideo:
+        started = time.monotonic()
+        stream = self._task.hook.open_video(
+            mark.generation_id, mark.index, max_bytes=self._task.max_bytes, known=self._finished
+        )
+
+        def at_end() -> None:
+            self._look_again(name, mark, there)
+            if ends and there and self._check.fails:
+                self._refuse(name, ends)
+
+        # A store completes nothing before its reader has learnt of the end.
+        with ReadAhead(stream, at_end, *([ends.feed] if ends else [])) as source:
+            self._destination.write(name, source, mark, there)
+            video = StoredVideo(
+                self._destination.uri(name),
+                mark.index,
+                source.size,
+                source.sha256,
+                media_type(source),
+                mark.generation_id,
+            )
+        metrics = Metrics(mark)
+        metrics.count("veo.stored")
+        metrics.count("veo.stored_bytes", video.size)
+        self._log.info(
+            "Stored video %d of generation %s at %s: %d bytes, sha256 %s..., %.1f s",
+            mark.index,
+            mark.generation_id,
+            video.uri,
+            video.size,
+            video.sha256[:12],
+            time.monotonic() - started,
+        )
+        return video
+
+    def _look_again(self, name: str, mark: Marks, there: Found | None) -> None:
+        """Minutes may have passed: what another task stored in them must not be replaced unseen."""
+        if self._task.overwrites:
+            return
+        now = self._destination.find(name)
+        if now != there and not (now and mark.same_video(now.marks)):
+            raise VeoTransientError(
+                f"{self._destination.uri(name)} changed while the video was on its way: another task may write to the "
+                "same name"
+            )
+
+    def _refuse(self, name: str, ends: Ends) -> None:
+        """Keep what is there: a video that isn't what was asked for must not take its place."""
+        if wrong := self._check.differences(ends):
+            raise VeoMediaError(
+                f"The video for {self._destination.uri(name)} isn't what was asked for: {'; '.join(wrong)}. It was not "
+                "stored, because another object would have been replaced (verify_media='fail'). To store it all the "
+                "same, give verify_media='warn' and clear this task while the gateway still has the video"
+            )
+
+    def _looked_at(self, name: str, mark: Marks, video: StoredVideo, ends: Ends) -> StoredVideo:
+        """Add what was seen of a video, which is stored whatever that is."""
+        if wrong := self._check.differences(ends):
+            self.differing.append(f"{video.uri}: {'; '.join(wrong)}")
+            self._log.warning("%s isn't what was asked for: %s", video.uri, "; ".join(wrong))
+        return replace(video, media=ends.look.facts, poster=self._poster(name, mark, ends))
+
+    def _poster(self, name: str, mark: Marks, ends: Ends) -> str | None:
+        jpeg = ends.look.poster
+        if jpeg is None:
+            return None
+        try:
+            return write_poster(self._destination, name, mark, jpeg, overwrites=self._task.overwrites)
+        except Exception as error:  # noqa: BLE001 - a picture less is no reason to fail a task that has paid
+            self._log.warning("The poster couldn't be stored: %s", printable(f"{type(error).__name__}: {error}", 300))
+            return None
