@@ -75,7 +75,8 @@ def test_content_pipeline(
 
     day = run.run_id.removeprefix("scheduled__")[:10]
     folder = f"videos/{day}"
-    assert moto.keys(BUCKET, folder) == [f"{folder}/{name}" for name in ("manifest.json", "tall.mp4", "wide.mp4")]
+    names = ("manifest.json", "tall.mp4", "tall.mp4.poster.jpg", "wide.mp4", "wide.mp4.poster.jpg")
+    assert moto.keys(BUCKET, folder) == [f"{folder}/{name}" for name in names]
     wide = probe(moto.read(BUCKET, f"{folder}/wide.mp4"))
     assert (wide.width, wide.height, round(wide.seconds, 1)) == (1280, 720, 8.0)
     tall = probe(moto.read(BUCKET, f"{folder}/tall.mp4"))

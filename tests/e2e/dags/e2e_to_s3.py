@@ -26,4 +26,5 @@ with DAG("e2e_to_s3", schedule=None, params=params):
         s3_key="{{ params.key }}",
         aws_conn_id="{{ params.aws_conn_id }}",
         write_manifest=True,
+        verify_media="fail",
     )
