@@ -69,15 +69,15 @@ class Server:
         return {store: until for store, until in self._down.items() if until > time.monotonic()}
 
     def _stream(self, opened: Bytes, wanted: str | None) -> Response:
-        start, end = span = _span(wanted, opened.size)
-        if start >= end:
+        span = _span(wanted, opened.size)
+        start, end = span or (0, opened.size)
+        if span and start >= end:
             opened.close()
             return Response(status_code=416, headers={"Content-Range": f"bytes */{opened.size}"})
         headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
-        part = span != (0, opened.size)
-        if part:
+        if span:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{opened.size}"
-        return StreamingResponse(self._read(opened, start, end), 206 if part else 200, headers, media_type="video/mp4")
+        return StreamingResponse(self._read(opened, start, end), 206 if span else 200, headers, media_type="video/mp4")
 
     async def _read(self, opened: Bytes, start: int, end: int) -> AsyncIterator[bytes]:
         try:
@@ -102,11 +102,18 @@ def _failed(status: int, words: str) -> Response:
     return Response(words, status, media_type="text/plain")
 
 
-def _span(wanted: str | None, size: int) -> tuple[int, int]:
-    """Return from where to where to send: nothing, if there is no such range. Several ranges are answered with all."""
-    match = _RANGE.fullmatch(wanted.strip()) if wanted else None
+def _span(wanted: str | None, size: int) -> tuple[int, int] | None:
+    """
+    Return from where to where to send.
+
+    ``None`` is all: what is no range (RFC 9110, 14.2) and several ranges are ignored, and nothing has no parts.
+    """
+    match = _RANGE.fullmatch(wanted.strip()) if wanted and size else None
     if match is None or match[0] == "bytes=-":
-        return 0, size
+        return None
     first, last = match.groups()
-    start = int(first) if first else max(size - int(last), 0)
-    return start, min(int(last) + 1, size) if first and last else size
+    if not first:
+        return max(size - int(last), 0), size
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) + 1, size) if last else size

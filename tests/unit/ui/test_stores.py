@@ -186,6 +186,13 @@ async def test_a_store_that_cannot_be_reached_is_left_alone(monkeypatch: pytest.
     assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 503]
 
 
+@pytest.mark.parametrize("wanted", [None, "bytes=0-", "bytes=-5", "bytes=5-2"])
+async def test_an_empty_video_is_all_of_it(wanted: str | None) -> None:
+    response: Any = Server()._stream(Bytes(0, lambda _, __: b"", lambda: None), wanted)
+    assert (response.status_code, response.headers["Content-Length"]) == (200, "0")
+    assert [part async for part in response.body_iterator] == []
+
+
 async def test_more_streams_than_threads_all_end(tmp_path: Path) -> None:
     size = 3 * serving.CHUNK
     server = Server(width=2)
