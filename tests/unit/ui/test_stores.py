@@ -298,6 +298,11 @@ def test_facts_that_are_none_can_be_sent(odd: Any) -> None:
         ({"status": "submitted"}, "success", True, "succeeded"),
         ({"status": "submitted", "videos": 1}, "success", False, "succeeded"),
         ({"status": "done"}, "success", False, "succeeded"),
+        # Marked as a success by hand: that makes no video.
+        ({"status": "failed", "reason": "content_policy", "videos": 0}, "success", False, "filtered"),
+        ({"status": "failed", "reason": "server", "videos": 0}, "success", False, "failed"),
+        ({"status": "in_progress", "reason": "deadline"}, "success", False, "failed"),
+        ({"status": "in_progress", "reason": "deadline"}, "success", True, "succeeded"),
     ],
 )
 def test_states(facts: dict[str, Any], task_state: str | None, stored: bool, state: str) -> None:
