@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeGuard
 State = Literal["waiting", "submitted", "succeeded", "filtered", "failed"]
 MAX_TEXT = 4000
 MAX_VIDEOS = 100
-_ENDED_BADLY = {"failed", "upstream_failed", "skipped", "removed"}
+_ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 _TEXTS = ("generation_id", "status", "reason", "message", "submitted_at", "ended_at")
 _NUMBERS = ("videos", "filtered")
 _REQUEST = (
@@ -131,12 +131,14 @@ def state_of(facts: Mapping[str, Any], task_state: str | None, *, stored: bool) 
     :param task_state: the state of the task instance.
     :param stored: whether a video of it was stored.
     """
-    if task_state == "success":
+    reason = facts.get("reason")
+    # A failed task that somebody has marked as a success has no video yet.
+    if task_state == "success" and (stored or not reason):
         # With wait_for_completion=False a task succeeds as soon as it has submitted.
         return "succeeded" if stored or facts.get("videos") or facts.get("status") != "submitted" else "submitted"
-    if facts.get("reason") == "content_policy":
+    if reason == "content_policy":
         return "filtered"
-    return "failed" if task_state in _ENDED_BADLY else "waiting"
+    return "failed" if task_state in _ENDED else "waiting"
 
 
 def _whole(value: Any) -> TypeGuard[int]:

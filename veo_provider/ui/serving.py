@@ -20,22 +20,23 @@ CHUNK = 1024 * 1024
 DOWN_SECONDS = 60.0
 """How long a store that didn't answer isn't asked again."""
 
-PATIENCE = 30.0
-"""Seconds that a video which is being sent waits for its turn to be read on."""
+TO_OPEN, TO_READ_ON = 5.0, 30.0
+"""Seconds that a video waits for its turn to be opened, and to be read on while it is being sent."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class Server:
     """
-    Serves videos. A store that doesn't answer is left alone for a while; as long as it hangs it keeps a thread.
+    Serves videos. A store that doesn't answer is left alone for a while; as long as it hangs it keeps its threads.
 
     :param width: how many threads may read from stores at a time.
+    :param share: how many of them from one store.
     :param seconds: how long a store may take to answer.
     """
 
-    def __init__(self, width: int = 4, seconds: float = 15.0) -> None:
-        self._lanes = Lanes(width, seconds)
+    def __init__(self, width: int = 8, share: int = 2, seconds: float = 15.0) -> None:
+        self._lanes = Lanes(width, share, seconds)
         self._down: dict[str, float] = {}
 
     async def serve(self, video: Video, wanted: str | None) -> Response:
@@ -50,7 +51,7 @@ class Server:
         if self._down.get(store, 0.0) > time.monotonic():
             return _failed(503, "Its store did not answer a moment ago")
         try:
-            opened = await self._lanes.run(open_video, video)
+            opened = await self._lanes.run(_behind(video), open_video, video, patience=TO_OPEN)
         except NotThere:
             return not_found()
         except Busy:
@@ -63,27 +64,29 @@ class Server:
             return _failed(502, f"Its store failed: {type(error).__name__}")
         if isinstance(opened, Link):
             return RedirectResponse(opened.url, 302)
-        return self._stream(opened, wanted)
+        return self._stream(opened, wanted, _behind(video))
 
     def _still_down(self) -> dict[str, float]:
         return {store: until for store, until in self._down.items() if until > time.monotonic()}
 
-    def _stream(self, opened: Bytes, wanted: str | None) -> Response:
-        start, end = span = _span(wanted, opened.size)
-        if start >= end:
+    def _stream(self, opened: Bytes, wanted: str | None, store: str) -> Response:
+        span = _span(wanted, opened.size)
+        start, end = span or (0, opened.size)
+        if span and start >= end:
             opened.close()
             return Response(status_code=416, headers={"Content-Range": f"bytes */{opened.size}"})
         headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
-        part = span != (0, opened.size)
-        if part:
+        if span:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{opened.size}"
-        return StreamingResponse(self._read(opened, start, end), 206 if part else 200, headers, media_type="video/mp4")
+        body = self._read(opened, start, end, store)
+        return StreamingResponse(body, 206 if span else 200, headers, media_type="video/mp4")
 
-    async def _read(self, opened: Bytes, start: int, end: int) -> AsyncIterator[bytes]:
+    async def _read(self, opened: Bytes, start: int, end: int, store: str) -> AsyncIterator[bytes]:
         try:
             while start < end:
                 # The headers have been sent: too late to say that too many are being read.
-                data = await self._lanes.run(opened.read, start, min(CHUNK, end - start), patience=PATIENCE)
+                size = min(CHUNK, end - start)
+                data = await self._lanes.run(store, opened.read, start, size, patience=TO_READ_ON)
                 if not data:
                     raise ConnectionError("the video is shorter than it was")
                 start += len(data)
@@ -91,6 +94,11 @@ class Server:
         finally:
             # It waits for a read that hangs.
             aside(opened.close)
+
+
+def _behind(video: Video) -> str:
+    """Return what hangs if one video does: all buckets of a connection, all folders."""
+    return f"{video.uri.partition(':')[0]} {video.conn_id}"
 
 
 def not_found() -> Response:
@@ -102,11 +110,18 @@ def _failed(status: int, words: str) -> Response:
     return Response(words, status, media_type="text/plain")
 
 
-def _span(wanted: str | None, size: int) -> tuple[int, int]:
-    """Return from where to where to send: nothing, if there is no such range. Several ranges are answered with all."""
-    match = _RANGE.fullmatch(wanted.strip()) if wanted else None
+def _span(wanted: str | None, size: int) -> tuple[int, int] | None:
+    """
+    Return from where to where to send.
+
+    ``None`` is all: what is no range (RFC 9110, 14.2) and several ranges are ignored, and nothing has no parts.
+    """
+    match = _RANGE.fullmatch(wanted.strip()) if wanted and size else None
     if match is None or match[0] == "bytes=-":
-        return 0, size
+        return None
     first, last = match.groups()
-    start = int(first) if first else max(size - int(last), 0)
-    return start, min(int(last) + 1, size) if first and last else size
+    if not first:
+        return max(size - int(last), 0), size
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) + 1, size) if last else size

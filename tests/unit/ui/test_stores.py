@@ -156,6 +156,7 @@ def test_uris_that_lead_nowhere(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
+    monkeypatch.setattr(serving, "TO_OPEN", 0.0)
     monkeypatch.setattr(serving, "open_video", lambda _: go.wait(30))
     server = Server(width=1, seconds=0.1)
     assert (await server.serve(video("s3://hangs/a.mp4"), None)).status_code == 502
@@ -163,6 +164,35 @@ async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPat
     assert (await server.serve(video("s3://hangs/b.mp4"), None)).body == b"Its store did not answer a moment ago"
     assert (await server.serve(video("s3://other/a.mp4"), None)).body == b"Too many videos are being opened"
     go.set()
+
+
+async def test_a_store_that_hangs_leaves_threads_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def opened(one: Video) -> Bytes:
+        if one.conn_id == "hangs":
+            go.wait(30)
+        raise NotThere("gone")
+
+    monkeypatch.setattr(serving, "open_video", opened)
+    monkeypatch.setattr(serving, "TO_OPEN", 0.0, raising=False)
+    server = Server(seconds=0.1)
+    # All buckets of a connection hang together.
+    hanging = [server.serve(video(f"s3://bucket-{number}/a.mp4", conn_id="hangs"), None) for number in range(20)]
+    assert {response.status_code for response in await asyncio.gather(*hanging)} == {502, 503}
+    assert (await server.serve(video("s3://bucket-0/a.mp4"), None)).status_code == 404
+    go.set()
+
+
+async def test_more_videos_than_threads_are_all_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(_: Video) -> None:
+        time.sleep(0.02)
+        raise NotThere("gone")
+
+    monkeypatch.setattr(serving, "open_video", opened)
+    server = Server()
+    answers = await asyncio.gather(*(server.serve(video("s3://b/a"), None) for _ in range(24)))
+    assert {one.status_code for one in answers} == {404}
 
 
 @pytest.mark.parametrize("error", [KeyError("odd"), RuntimeError("a client's own")])
@@ -186,6 +216,13 @@ async def test_a_store_that_cannot_be_reached_is_left_alone(monkeypatch: pytest.
     assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 503]
 
 
+@pytest.mark.parametrize("wanted", [None, "bytes=0-", "bytes=-5", "bytes=5-2"])
+async def test_an_empty_video_is_all_of_it(wanted: str | None) -> None:
+    response: Any = Server()._stream(Bytes(0, lambda _, __: b"", lambda: None), wanted, "s")
+    assert (response.status_code, response.headers["Content-Length"]) == (200, "0")
+    assert [part async for part in response.body_iterator] == []
+
+
 async def test_more_streams_than_threads_all_end(tmp_path: Path) -> None:
     size = 3 * serving.CHUNK
     server = Server(width=2)
@@ -195,7 +232,7 @@ async def test_more_streams_than_threads_all_end(tmp_path: Path) -> None:
         return bytes(length)
 
     async def whole() -> int:
-        response: Any = server._stream(Bytes(size, slow, lambda: None), None)
+        response: Any = server._stream(Bytes(size, slow, lambda: None), None, "s")
         return sum([len(part) async for part in response.body_iterator])
 
     assert await asyncio.gather(*(whole() for _ in range(8))) == [size] * 8
@@ -213,7 +250,7 @@ async def test_a_read_that_hangs_does_not_stop_the_loop_when_it_is_given_up() ->
         with lock:
             closed.set()
 
-    response: Any = Server(seconds=0.1)._stream(Bytes(10, read, close), None)
+    response: Any = Server(seconds=0.1)._stream(Bytes(10, read, close), None, "s")
     with pytest.raises(Silent):
         [part async for part in response.body_iterator]
     assert not closed.is_set()
@@ -236,7 +273,7 @@ async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.Monk
 async def test_a_video_that_has_become_shorter_breaks_off() -> None:
     closed: list[bool] = []
     opened = Bytes(10, lambda start, _: b"01234" if start == 0 else b"", lambda: closed.append(True))
-    response: Any = Server()._stream(opened, None)
+    response: Any = Server()._stream(opened, None, "s")
     with pytest.raises(ConnectionError):
         [part async for part in response.body_iterator]
     for _ in range(500):
@@ -291,6 +328,11 @@ def test_facts_that_are_none_can_be_sent(odd: Any) -> None:
         ({"status": "submitted"}, "success", True, "succeeded"),
         ({"status": "submitted", "videos": 1}, "success", False, "succeeded"),
         ({"status": "done"}, "success", False, "succeeded"),
+        # Marked as a success by hand: that makes no video.
+        ({"status": "failed", "reason": "content_policy", "videos": 0}, "success", False, "filtered"),
+        ({"status": "failed", "reason": "server", "videos": 0}, "success", False, "failed"),
+        ({"status": "in_progress", "reason": "deadline"}, "success", False, "failed"),
+        ({"status": "in_progress", "reason": "deadline"}, "success", True, "succeeded"),
     ],
 )
 def test_states(facts: dict[str, Any], task_state: str | None, stored: bool, state: str) -> None:
