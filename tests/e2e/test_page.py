@@ -9,21 +9,22 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import FrameLocator, Page
+from playwright.sync_api import FrameLocator, Locator, Page
 
 from tests.conftest import BUCKET
 from tests.support.airflow_api import Run
 from tests.support.airflow_stack import AirflowStack
 from tests.support.browser import SCREENSHOTS, browsing, expect, play, seek, shoot, window
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, wait_until
 
 LIMIT = 240
 S3, FILE, REFUSED = "A lighthouse in a storm", "A paper boat in the rain", "A duel at dawn sim:filtered"
+WRONG = "A crane over the harbour sim:made_ratio=16:9"
 
 
 @pytest.fixture(scope="module")
 def runs(stack: AirflowStack) -> dict[str, Run]:
-    """One to S3, one to a folder, one that is refused."""
+    """One to S3, one to a folder, one that is refused, one that is something else than was asked for."""
     for dag_id in ("e2e_to_s3", "veo_quickstart"):
         stack.api.unpause(dag_id)
 
@@ -31,7 +32,8 @@ def runs(stack: AirflowStack) -> dict[str, Run]:
         place = {"bucket": BUCKET, "key": f"page/{uuid.uuid4()}.mp4", "aws_conn_id": "aws_seaweedfs"}
         return stack.api.trigger("e2e_to_s3", {"prompt": prompt, **place})
 
-    runs = {S3: to_s3(S3), REFUSED: to_s3(REFUSED), FILE: stack.api.trigger("veo_quickstart", {"prompt": FILE})}
+    runs = {prompt: to_s3(prompt) for prompt in (S3, REFUSED, WRONG)}
+    runs[FILE] = stack.api.trigger("veo_quickstart", {"prompt": FILE})
     stack.api.wait_for(runs.values(), seconds=LIMIT)
     assert runs[S3].state == runs[FILE].state == "success", stack.api.why(runs[S3])
     return runs
@@ -66,11 +68,37 @@ def test_from_the_navigation(page: Page, stack: AirflowStack, runs: dict[str, Ru
     # The 9:16 of the request.
     assert (state["width"], state["height"], round(state["length"])) == (720, 1280, 6)
     seek(video, 4.0)
+    expect(mine).to_contain_text("720 × 1280, 6 s, 24 pictures/s, sound")
     other = inside.locator("#generations > li", has_text=FILE).locator("video")
+    for one, shape in ((video, (640, 1136)), (other, (640, 360))):
+        assert poster_of(one) == shape
     assert play(other, 0.5)["width"] == 1280
     seek(other, 3.0)
     inside.locator("h1").scroll_into_view_if_needed()
     shoot(page, "page")
+
+
+def poster_of(video: Locator) -> tuple[int, int]:
+    """Return the size of a video's poster, once the browser has it."""
+    load = """v => {
+        const picture = Object.assign(new Image(), { src: v.poster });
+        return picture.decode().then(() => [picture.naturalWidth, picture.naturalHeight]);
+    }"""
+    video.scroll_into_view_if_needed()
+    wait_until("a poster", lambda: video.evaluate("v => v.poster"), seconds=30)
+    width, height = video.evaluate(load)
+    return width, height
+
+
+def test_a_wrong_video_fails_its_task_and_can_be_looked_at(
+    page: Page, stack: AirflowStack, runs: dict[str, Run]
+) -> None:
+    run = runs[WRONG]
+    assert run.state == "failed"
+    assert "VeoMediaError" in stack.api.log(run, "store")
+    assert "its picture is 1280x720, which isn't 9:16" in stack.api.log(run, "store")
+    page.goto(f"{stack.url}/veo/?dag_id={run.dag_id}&run_id={quote(run.run_id)}")
+    assert play(page.locator("video"), 0.3)["width"] == 1280
 
 
 @pytest.mark.parametrize("task_id", ["generate", "store"])

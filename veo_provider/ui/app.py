@@ -20,10 +20,11 @@ from veo_provider.ui.stores import link_seconds
 
 STATIC = Path(__file__).with_name("static")
 FILES = {"page.css": "text/css", "page.js": "text/javascript"}
-# Videos come from wherever the user's storage is; everything else from here.
+# Videos and their posters come from wherever the user's storage is; everything else from here.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "media-src 'self' https: http:; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' https: http:; media-src 'self' https: http:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'self'"
 )
 
 # PostgreSQL takes no NUL in a text.
@@ -83,11 +84,14 @@ def make_app() -> FastAPI:
         task_id: Id,
         index: Annotated[int, Query(ge=0, lt=2**31)],
         map_index: MapIndex = -1,
+        poster: bool = False,
     ) -> Response:
         owner = TaskKey(dag_id or "", run_id or "", task_id or "", -1 if map_index is None else map_index)
         # The database's session ends before a store is asked, which may hang.
         found = await run_in_threadpool(_find, reader, owner, index)
-        return not_found() if found is None else await server.serve(found, request.headers.get("range"))
+        if found is None:
+            return not_found()
+        return await server.serve(found, request.headers.get("range"), poster=poster)
 
     return app
 

@@ -27,6 +27,8 @@ _REQUEST = (
     "person_generation",
 )
 
+_MEDIA = ("seconds", "width", "height", "frame_rate", "audio")
+
 
 @dataclass(frozen=True)
 class TaskKey:
@@ -54,6 +56,8 @@ class Video:
     :param content_type: media type.
     :param generation_id: the generation it belongs to.
     :param conn_id: Airflow's connection to the store.
+    :param media: what the file really is, as far as somebody has looked.
+    :param poster: whether its first picture is beside it.
     """
 
     owner: TaskKey
@@ -63,11 +67,14 @@ class Video:
     content_type: str
     generation_id: str
     conn_id: str | None
+    media: Mapping[str, Any]
+    poster: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the page needs of it: no connection, and no URI, of which only the name is shown."""
         name = self.uri.rpartition("/")[2][:200]
-        return {**self.owner.as_dict(), "index": self.index, "size": self.size, "name": name}
+        facts = {"index": self.index, "size": self.size, "name": name, "media": self.media, "poster": self.poster}
+        return {**self.owner.as_dict(), **facts}
 
 
 def read_json(value: Any) -> Any:
@@ -94,7 +101,8 @@ def read_videos(owner: TaskKey, value: Any) -> Iterator[Video]:
         uri, gid, conn_id, kind = (_text(one.get(name)) for name in ("uri", "generation_id", "conn_id", "content_type"))
         index, size = one.get("index"), one.get("size")
         if uri and "://" in uri and gid and _whole(index) and _whole(size):
-            yield Video(owner, uri, index, size, kind or "", gid, conn_id)
+            poster = isinstance(one.get("poster"), str)
+            yield Video(owner, uri, index, size, kind or "", gid, conn_id, _media(one.get("media")), poster)
 
 
 def describe(owner: TaskKey, value: Any, task_state: str | None, videos: list[Video]) -> dict[str, Any]:
@@ -139,6 +147,11 @@ def state_of(facts: Mapping[str, Any], task_state: str | None, *, stored: bool) 
     if reason == "content_policy":
         return "filtered"
     return "failed" if task_state in _ENDED else "waiting"
+
+
+def _media(value: Any) -> Mapping[str, Any]:
+    known = value if isinstance(value, Mapping) else {}
+    return {name: _plain(known[name]) for name in _MEDIA if known.get(name) is not None}
 
 
 def _whole(value: Any) -> TypeGuard[int]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -39,19 +40,20 @@ class Server:
         self._lanes = Lanes(width, share, seconds)
         self._down: dict[str, float] = {}
 
-    async def serve(self, video: Video, wanted: str | None) -> Response:
+    async def serve(self, video: Video, wanted: str | None, *, poster: bool = False) -> Response:
         """
         Return the response with a video.
 
         :param video: what a task instance recorded of it.
         :param wanted: the request's ``Range`` header.
+        :param poster: its first picture instead.
         """
         # With its connection: a record with a wrong one must not shut out those with the right one.
         store = f"{'/'.join(video.uri.split('/')[:3])} {video.conn_id}"
         if self._down.get(store, 0.0) > time.monotonic():
             return _failed(503, "Its store did not answer a moment ago")
         try:
-            opened = await self._lanes.run(_behind(video), open_video, video, patience=TO_OPEN)
+            opened = await self._lanes.run(_behind(video), partial(open_video, poster=poster), video, patience=TO_OPEN)
         except NotThere:
             return not_found()
         except Busy:
@@ -79,7 +81,7 @@ class Server:
         if span:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{opened.size}"
         body = self._read(opened, start, end, store)
-        return StreamingResponse(body, 206 if span else 200, headers, media_type="video/mp4")
+        return StreamingResponse(body, 206 if span else 200, headers, media_type=opened.kind)
 
     async def _read(self, opened: Bytes, start: int, end: int, store: str) -> AsyncIterator[bytes]:
         try:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 
 from veo_provider.api.locations import LOCAL_SCHEMES
+from veo_provider.transfers import posters
 from veo_provider.transfers.object_storage import SIDECAR
 from veo_provider.transfers.s3 import marks_in
 from veo_provider.transfers.stored import Marks
@@ -48,13 +49,15 @@ class Link:
 @dataclass(frozen=True)
 class Bytes:
     """
-    An open video.
+    An open video, or its poster.
 
+    :param kind: its media type.
     :param size: bytes.
     :param read: returns so many bytes from a position on.
     :param close: closes it.
     """
 
+    kind: str
     size: int
     read: Callable[[int, int], bytes]
     close: Callable[[], object]
@@ -66,13 +69,14 @@ def link_seconds() -> int:
     return min(max(asked, 1), MAX_LINK_SECONDS)
 
 
-def open_video(video: Video) -> Link | Bytes:
+def open_video(video: Video, *, poster: bool = False) -> Link | Bytes:
     """
     Open a recorded video, if what is stored there is marked as that very video. It may take long: stores hang.
 
     Any author of a DAG can record any URI; the marks keep other objects from being read through the page.
 
     :param video: the record.
+    :param poster: its first picture instead, beside it.
     :raises NotThere: there is none.
     :raises Unreachable: its store doesn't answer.
     """
@@ -80,15 +84,16 @@ def open_video(video: Video) -> Link | Bytes:
     if not _SCHEME.fullmatch(scheme):
         # What fsspec reads into "FILE" or "simplecache::file" is not for anybody to choose.
         raise NotThere(f"no scheme: {scheme!r}")
+    suffix = posters.SUFFIX if poster else ""
     if scheme in _S3:
-        return _s3(video)
+        return _s3(video, suffix)
     try:
-        return _file(video) if scheme in LOCAL_SCHEMES else _object(video)
+        return _file(video, suffix) if scheme in LOCAL_SCHEMES else _object(video, suffix)
     except (FileNotFoundError, ImportError, ValueError) as error:
         raise NotThere(type(error).__name__) from None
 
 
-def _s3(video: Video) -> Link:
+def _s3(video: Video, suffix: str) -> Link:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore import exceptions
     from botocore.config import Config
@@ -111,11 +116,16 @@ def _s3(video: Video) -> Link:
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         raise Unreachable(type(error).__name__) from None
     _check(video, marks)
-    as_video = {"ResponseContentType": _kind(video), "ResponseContentDisposition": "inline"}
-    return Link(client.generate_presigned_url("get_object", Params=place | as_video, ExpiresIn=link_seconds()))
+    wanted = {
+        "Bucket": bucket,
+        "Key": f"{key}{suffix}",
+        "ResponseContentType": _kind(video, suffix),
+        "ResponseContentDisposition": "inline",
+    }
+    return Link(client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=link_seconds()))
 
 
-def _file(video: Video) -> Bytes:
+def _file(video: Video, suffix: str) -> Bytes:
     path = os.path.realpath(ObjectStoragePath(video.uri).path)
     parent, name = os.path.split(path)
     named = [one.strip() for one in conf.get("veo", "ui_folders", fallback="").split(",")]
@@ -128,7 +138,7 @@ def _file(video: Video) -> Bytes:
     with _folder(around, os.path.relpath(parent, around)) as folder:
         with _open_file(f"{name}{SIDECAR}", folder) as beside:
             _check(video, _marks_beside(beside.read(MAX_SIDECAR)))
-        return _bytes(_open_file(name, folder))
+        return _bytes(_open_file(f"{name}{suffix}", folder), _kind(video, suffix))
 
 
 @contextmanager
@@ -160,20 +170,20 @@ def _open(name: str, flags: int, folder: int | None = None) -> int:
         raise NotThere(type(error).__name__) from None
 
 
-def _object(video: Video) -> Bytes:
+def _object(video: Video, suffix: str) -> Bytes:
     path = ObjectStoragePath(video.uri, conn_id=video.conn_id)
     if path.protocol in LOCAL_SCHEMES:
         raise NotThere("a file of this machine under another name")
     _check(video, _marks_beside(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
-    return _bytes(path.fs.open(path.path, "rb"))
+    return _bytes(path.fs.open(f"{path.path}{suffix}", "rb"), _kind(video, suffix))
 
 
-def _bytes(file: IO[bytes]) -> Bytes:
+def _bytes(file: IO[bytes], kind: str) -> Bytes:
     def read(start: int, size: int) -> bytes:
         file.seek(start)
         return file.read(size)
 
-    return Bytes(file.seek(0, os.SEEK_END), read, file.close)
+    return Bytes(kind, file.seek(0, os.SEEK_END), read, file.close)
 
 
 def _marks_beside(text: bytes) -> Marks | None:
@@ -189,6 +199,8 @@ def _check(video: Video, marks: Marks | None) -> None:
         raise NotThere("what is stored there isn't marked as this video")
 
 
-def _kind(video: Video) -> str:
+def _kind(video: Video, suffix: str) -> str:
     """Return the media type; nothing that a browser could take for a page."""
+    if suffix:
+        return "image/jpeg"
     return video.content_type if video.content_type in ("video/mp4", "video/webm", "video/quicktime") else "video/mp4"

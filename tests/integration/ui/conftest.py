@@ -22,6 +22,7 @@ from tests.support.s3 import S3Server
 from veo_provider.transfers.stored import Marks
 
 VIDEO = bytes(range(256)) * 40
+POSTER = b"\xff\xd8\xff\xfe" + bytes(range(200))
 USERS = {"admin": "admin", "viewer": "viewer", "only-cats": "viewer", "only-dogs": "viewer"}
 EPOCH = 1_790_000_000
 
@@ -64,6 +65,7 @@ def put_file(path: Path, gid: str) -> str:
     """Store a video as the transfer to a folder does, and return its URI."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(VIDEO)
+    path.with_name(f"{path.name}.poster.jpg").write_bytes(POSTER)
     path.with_name(f"{path.name}.veo.json").write_text(json.dumps(marks(gid) | {"size": len(VIDEO)}))
     return f"file://{path}"
 
@@ -72,6 +74,7 @@ def put_object(server: S3Server, key: str, gid: str) -> str:
     """Store a video as the transfer to S3 does, and return its URI."""
     metadata = {f"veo-{name.replace('_', '-')}": str(value) for name, value in marks(gid).items()}
     server.client.put_object(Bucket=BUCKET, Key=key, Body=VIDEO, Metadata=metadata)
+    server.client.put_object(Bucket=BUCKET, Key=f"{key}.poster.jpg", Body=POSTER)
     return f"s3://{BUCKET}/{key}"
 
 

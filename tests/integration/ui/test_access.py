@@ -20,6 +20,8 @@ TABLE = {
     "/api/generations?dag_id=unknown": (401, 404, 404, 404, 404),
     "/api/generations?dag_id=cats&state=nonsense": (401, 422, 422, 422, 422),
     f"/api/video?{OF_CATS}": (401, 404, 302, 302, 302),
+    f"/api/video?{OF_CATS}&poster=true": (401, 404, 302, 302, 302),
+    f"/api/video?{OF_CATS.replace('store', 'unknown')}&poster=true": (401, 404, 404, 404, 404),
     f"/api/video?{OF_CATS.replace('store', 'unknown')}": (401, 404, 404, 404, 404),
     f"/api/video?{OF_CATS.replace('cats', '')}": (401, 404, 404, 404, 404),
     "/openapi.json": (404,) * 5,

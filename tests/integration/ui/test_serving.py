@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests.integration.ui.conftest import VIDEO, Page
+from tests.integration.ui.conftest import POSTER, VIDEO, Page
 from tests.support.s3 import S3Server
 
 
@@ -32,6 +32,18 @@ def test_s3_by_a_link_that_lives_for_minutes(task_id: str, page: Page) -> None:
     assert (whole.content, whole.headers["Content-Type"]) == (VIDEO, "video/mp4")
     part = fetch(link, Range="bytes=100-199")
     assert (part.status_code, part.content) == (206, VIDEO[100:200])
+
+
+def test_posters(page: Page) -> None:
+    answer = page.video("cats", "store", params={"poster": "true"})
+    assert answer.status_code == 302
+    found = fetch(answer.headers["Location"])
+    assert (found.content, found.headers["Content-Type"]) == (POSTER, "image/jpeg")
+    found = page.video("dogs", "store", params={"poster": "true"})
+    assert (found.status_code, found.content, found.headers["Content-Type"]) == (200, POSTER, "image/jpeg")
+    # Below no folder that may be shown, and beside what isn't marked as the video.
+    for dag_id, task_id in (("dogs", "hidden"), ("dogs", "link"), ("cats", "forged"), ("cats", "forged_file")):
+        assert page.video(dag_id, task_id, params={"poster": "true"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ MARKS = Marks("g", 0, 1, "d", "t", "r", -1).as_dict()
 
 def video(uri: str, **more: Any) -> Video:
     values: dict[str, Any] = {"index": 0, "size": 3, "content_type": "video/mp4", "generation_id": "g", "conn_id": None}
+    values |= {"media": {}, "poster": True}
     return Video(OWNER, uri, **values | more)
 
 
@@ -47,6 +48,18 @@ def test_another_store_by_range(memory: Any) -> None:
     assert isinstance(opened, Bytes)
     assert (opened.size, opened.read(3, 4), opened.read(0, 2)) == (10, b"3456", b"01")
     opened.close()
+
+
+def test_its_poster(memory: Any) -> None:
+    with pytest.raises(NotThere):
+        open_video(video("memory://films/a.mp4"), poster=True)
+    memory.pipe_file("/films/a.mp4.poster.jpg", b"a picture")
+    opened = open_video(video("memory://films/a.mp4"), poster=True)
+    assert isinstance(opened, Bytes)
+    assert (opened.kind, opened.read(0, 99)) == ("image/jpeg", b"a picture")
+    # What isn't that video has no poster either.
+    with pytest.raises(NotThere):
+        open_video(video("memory://films/a.mp4", generation_id="other"), poster=True)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +170,7 @@ def test_uris_that_lead_nowhere(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
     monkeypatch.setattr(serving, "TO_OPEN", 0.0)
-    monkeypatch.setattr(serving, "open_video", lambda _: go.wait(30))
+    monkeypatch.setattr(serving, "open_video", lambda _, **__: go.wait(30))
     server = Server(width=1, seconds=0.1)
     assert (await server.serve(video("s3://hangs/a.mp4"), None)).status_code == 502
     # The store isn't asked again, and its thread is the only one that waits.
@@ -169,7 +182,7 @@ async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPat
 async def test_a_store_that_hangs_leaves_threads_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
 
-    def opened(one: Video) -> Bytes:
+    def opened(one: Video, **_: Any) -> Bytes:
         if one.conn_id == "hangs":
             go.wait(30)
         raise NotThere("gone")
@@ -185,7 +198,7 @@ async def test_a_store_that_hangs_leaves_threads_for_others(monkeypatch: pytest.
 
 
 async def test_more_videos_than_threads_are_all_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(_: Video) -> None:
+    def opened(_: Video, **__: Any) -> None:
         time.sleep(0.02)
         raise NotThere("gone")
 
@@ -199,7 +212,7 @@ async def test_more_videos_than_threads_are_all_opened(monkeypatch: pytest.Monke
 async def test_a_record_that_is_wrong_shuts_out_no_other(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [error, NotThere("gone")]
 
-    def opened(_: Video) -> None:
+    def opened(_: Video, **__: Any) -> None:
         raise failures.pop(0)
 
     monkeypatch.setattr(serving, "open_video", opened)
@@ -208,7 +221,7 @@ async def test_a_record_that_is_wrong_shuts_out_no_other(error: Exception, monke
 
 
 async def test_a_store_that_cannot_be_reached_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(_: Video) -> None:
+    def opened(_: Video, **__: Any) -> None:
         raise Unreachable("EndpointConnectionError")
 
     monkeypatch.setattr(serving, "open_video", opened)
@@ -218,7 +231,7 @@ async def test_a_store_that_cannot_be_reached_is_left_alone(monkeypatch: pytest.
 
 @pytest.mark.parametrize("wanted", [None, "bytes=0-", "bytes=-5", "bytes=5-2"])
 async def test_an_empty_video_is_all_of_it(wanted: str | None) -> None:
-    response: Any = Server()._stream(Bytes(0, lambda _, __: b"", lambda: None), wanted, "s")
+    response: Any = Server()._stream(Bytes("video/mp4", 0, lambda _, __: b"", lambda: None), wanted, "s")
     assert (response.status_code, response.headers["Content-Length"]) == (200, "0")
     assert [part async for part in response.body_iterator] == []
 
@@ -232,7 +245,7 @@ async def test_more_streams_than_threads_all_end(tmp_path: Path) -> None:
         return bytes(length)
 
     async def whole() -> int:
-        response: Any = server._stream(Bytes(size, slow, lambda: None), None, "s")
+        response: Any = server._stream(Bytes("video/mp4", size, slow, lambda: None), None, "s")
         return sum([len(part) async for part in response.body_iterator])
 
     assert await asyncio.gather(*(whole() for _ in range(8))) == [size] * 8
@@ -250,7 +263,7 @@ async def test_a_read_that_hangs_does_not_stop_the_loop_when_it_is_given_up() ->
         with lock:
             closed.set()
 
-    response: Any = Server(seconds=0.1)._stream(Bytes(10, read, close), None, "s")
+    response: Any = Server(seconds=0.1)._stream(Bytes("video/mp4", 10, read, close), None, "s")
     with pytest.raises(Silent):
         [part async for part in response.body_iterator]
     assert not closed.is_set()
@@ -262,7 +275,7 @@ async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.Monk
     monkeypatch.setattr(serving, "DOWN_SECONDS", 0.0)
     failures = [OSError("down"), NotThere("gone")]
 
-    def opened(_: Video) -> None:
+    def opened(_: Video, **__: Any) -> None:
         raise failures.pop(0)
 
     monkeypatch.setattr(serving, "open_video", opened)
@@ -272,7 +285,7 @@ async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.Monk
 
 async def test_a_video_that_has_become_shorter_breaks_off() -> None:
     closed: list[bool] = []
-    opened = Bytes(10, lambda start, _: b"01234" if start == 0 else b"", lambda: closed.append(True))
+    opened = Bytes("video/mp4", 10, lambda start, _: b"01234" if start == 0 else b"", lambda: closed.append(True))
     response: Any = Server()._stream(opened, None, "s")
     with pytest.raises(ConnectionError):
         [part async for part in response.body_iterator]

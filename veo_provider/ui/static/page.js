@@ -9,6 +9,15 @@ let after = null;
 let latest = 0;
 let linkSeconds = 300;
 
+// A list may be long, and each poster asks a store.
+const nearby = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    nearby.unobserve(target);
+    target.poster = target.dataset.poster;
+  }
+}, { rootMargin: "200px" });
+
 // Airflow fills the placeholders of the address in, except those that it doesn't know; it leaves a "+" as it is.
 function readScope(search) {
   const given = new URLSearchParams(search);
@@ -109,13 +118,23 @@ function describe(generation) {
     Picture: shape && shape + sound,
     Seed: asked.seed,
     Cost: generation.cost_usd === null ? "unknown" : `$${generation.cost_usd.toFixed(2)} (estimate)`,
-    Stored: size ? `${(size / 1e6).toFixed(2)} MB` : undefined,
+    Stored: size ? [`${(size / 1e6).toFixed(2)} MB`, ...new Set(generation.stored.map(made))].filter(Boolean).join("; ") : undefined,
     Filtered: generation.filtered ? `${generation.filtered} by a safety filter` : undefined,
     ...times(generation),
     Status: generation.status,
     Generation: generation.generation_id,
     "DAG run": runLink(generation),
   };
+}
+
+// What a file really is, where a transfer has looked.
+function made({ media }) {
+  if (!media.width) return "";
+  const facts = [`${media.width} × ${media.height}`];
+  if (media.seconds) facts.push(`${media.seconds} s`);
+  if (media.frame_rate) facts.push(`${media.frame_rate} pictures/s`);
+  facts.push(media.audio ? "sound" : "no sound");
+  return facts.join(", ");
 }
 
 function times(generation) {
@@ -158,6 +177,10 @@ function player(video, prompt) {
   element.playsInline = true;
   element.setAttribute("aria-label", `Video ${video.index + 1}${prompt ? `: ${prompt}` : ""}`);
   element.src = videoAddress(video);
+  if (video.poster) {
+    element.dataset.poster = videoAddress(video, { poster: true });
+    nearby.observe(element);
+  }
   let linkedAt = null;
   let renewing = false;
   const died = () => linkedAt !== null && performance.now() - linkedAt > linkSeconds * 1000 - 2000;
@@ -192,9 +215,9 @@ function isThere({ buffered, currentTime }) {
   return false;
 }
 
-function videoAddress({ dag_id, run_id, task_id, map_index, index }) {
+function videoAddress({ dag_id, run_id, task_id, map_index, index }, more = {}) {
   // Another address each time: a browser would use the old link again.
-  return address("api/video", { dag_id, run_id, task_id, map_index, index, at: Date.now() });
+  return address("api/video", { dag_id, run_id, task_id, map_index, index, at: Date.now(), ...more });
 }
 
 function unplayable(video) {
