@@ -91,6 +91,12 @@ def get_provider_info() -> dict[str, Any]:
                         "",
                         "/data/videos",
                     ),
+                    "ui_own_credentials": _option(
+                        "Whether the page may play videos that were stored without a connection, with the credentials "
+                        "of the API server itself. Whoever writes a DAG chooses which videos those are.",
+                        "boolean",
+                        "False",
+                    ),
                 },
             }
         },

@@ -68,7 +68,7 @@ def test_from_the_navigation(page: Page, stack: AirflowStack, runs: dict[str, Ru
     # The 9:16 of the request.
     assert (state["width"], state["height"], round(state["length"])) == (720, 1280, 6)
     seek(video, 4.0)
-    expect(mine).to_contain_text("720 × 1280, 6 s, 24 pictures/s, sound")
+    expect(mine).to_contain_text("720 × 1280, 6 s, 24 fps, sound")
     other = inside.locator("#generations > li", has_text=FILE).locator("video")
     for one, shape in ((video, (640, 1136)), (other, (640, 360))):
         assert poster_of(one) == shape

@@ -71,6 +71,11 @@ class S3Server:
             return False
         return True
 
+    def own_credentials(self) -> dict[str, str]:
+        """The environment of a process that may use it without a connection."""
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
+        return dict(zip(names, (*self._credentials, self.url, REGION), strict=True))
+
     def connection(self) -> str:
         """The value of an ``AIRFLOW_CONN_...`` variable that leads here."""
         return json.dumps(

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath, conf
 
 from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.transfers import posters
@@ -27,7 +27,9 @@ MAX_LINK_SECONDS = 900
 """How long a presigned link may live. The page asks for another one when it has died."""
 
 MAX_SIDECAR = 64 * 1024
-_S3 = ("s3", "s3a")
+_S3 = ("s3", "s3a", "s3n")
+# The types of connections whose hooks know credentials of the machine's own.
+_TYPES = {**dict.fromkeys(_S3, "aws"), "gs": "google_cloud_platform", "gcs": "google_cloud_platform"}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
@@ -89,7 +91,7 @@ def open_video(video: Video, *, poster: bool = False) -> Link | Bytes:
         return _s3(video, suffix)
     try:
         return _file(video, suffix) if scheme in LOCAL_SCHEMES else _object(video, suffix)
-    except (FileNotFoundError, ImportError, ValueError) as error:
+    except (AirflowNotFoundException, FileNotFoundError, ImportError, ValueError) as error:
         raise NotThere(type(error).__name__) from None
 
 
@@ -102,6 +104,8 @@ def _s3(video: Video, suffix: str) -> Link:
     # boto3 signs links in a way of its own if it isn't told; it waits for minutes, too.
     quick = Config(signature_version="s3v4", connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
     hook = S3Hook(aws_conn_id=video.conn_id)
+    # It goes on without a connection that it doesn't find.
+    _check_connection(video.conn_id, "s3", hook.conn_config.conn_type)
     configured = hook.conn_config.botocore_config
     client = hook.get_client_type(config=configured.merge(quick) if configured else quick)
     place = {"Bucket": bucket, "Key": key}
@@ -174,8 +178,18 @@ def _object(video: Video, suffix: str) -> Bytes:
     path = ObjectStoragePath(video.uri, conn_id=video.conn_id)
     if path.protocol in LOCAL_SCHEMES:
         raise NotThere("a file of this machine under another name")
+    named = BaseHook.get_connection(path.conn_id).conn_type if path.conn_id else None
+    _check_connection(path.conn_id, path.protocol, named)
     _check(video, _marks_beside(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
     return _bytes(path.fs.open(f"{path.path}{suffix}", "rb"), _kind(video, suffix))
+
+
+def _check_connection(conn_id: str | None, scheme: str, conn_type: str | None) -> None:
+    """Refuse a connection instead of which a store would be asked as whoever the API server is."""
+    if not conn_id and conf.getboolean("veo", "ui_own_credentials", fallback=False):
+        return
+    if not conn_id or conn_type != _TYPES.get(scheme, conn_type):
+        raise NotThere("no connection to such a store")
 
 
 def _bytes(file: IO[bytes], kind: str) -> Bytes:

@@ -199,6 +199,12 @@ def page(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweedf
         row("dogs", "link", 20, veo_videos=[stored(f"file://{folder}/shown/link.mp4", "g-link")]),
         row("dogs", "pipe", 20, veo_videos=[stored(f"file://{folder}/shown/pipe.mp4", "g-pipe")]),
         row("dogs", "store_cats", 20, veo_videos=[stored(of_s3, "g-s3", **s3)]),
+        row("dogs", "own", 20, veo_videos=[stored(of_s3, "g-s3", conn_id=None)]),
+        row("dogs", "no_conn", 20, veo_videos=[stored(of_s3, "g-s3", conn_id="aws_deleted")]),
+        row("dogs", "other_conn", 20, veo_videos=[stored(of_s3, "g-s3", conn_id="fs_empty")]),
+        row("dogs", "empty_conn", 20, veo_videos=[stored(of_s3, "g-s3", conn_id="aws_empty")]),
+        row("dogs", "s3n", 20, veo_videos=[stored(of_s3.replace("s3:", "s3n:"), "g-s3", conn_id="aws_deleted")]),
+        row("dogs", "made_later", 20, veo_videos=[stored(of_s3, "g-s3", conn_id="aws_made_later")]),
         row("dogs", "dead", 20, veo_videos=[stored(f"s3://{BUCKET}/x.mp4", "g-dead", conn_id="aws_dead")]),
         row(
             "dogs",
@@ -211,6 +217,10 @@ def page(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweedf
     env = {
         "AIRFLOW_CONN_AWS_SEAWEEDFS": seaweedfs.connection(),
         "AIRFLOW_CONN_AWS_DEAD": json.dumps(dead),
+        "AIRFLOW_CONN_AWS_EMPTY": json.dumps({"conn_type": "aws"}),
+        "AIRFLOW_CONN_FS_EMPTY": json.dumps({"conn_type": "fs"}),
+        # What the API server itself may do with the store.
+        **seaweedfs.own_credentials(),
         "AIRFLOW__VEO__UI_FOLDERS": f"/nonexistent, {folder / 'shown'}",
     }
     yield from start_page(folder / "home", migrated_home, rows, env)

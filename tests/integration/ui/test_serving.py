@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -86,6 +87,11 @@ def test_a_file_by_range(wanted: str | None, status: int, body: slice | None, sp
         ("dogs", "hidden"),
         ("dogs", "link"),
         ("dogs", "pipe"),
+        # The API server itself may read these.
+        ("dogs", "own"),
+        ("dogs", "no_conn"),
+        ("dogs", "other_conn"),
+        ("dogs", "s3n"),
         ("nobody", "store"),
     ],
 )
@@ -93,6 +99,21 @@ def test_what_nobody_gets(dag_id: str, task_id: str, page: Page) -> None:
     answer = page.video(dag_id, task_id)
     # All in the same words: what is there must not be found out by them.
     assert (answer.status_code, answer.text) == (404, "There is no such video")
+
+
+def test_a_connection_out_of_airflows_database(page: Page, seaweedfs: S3Server) -> None:
+    assert page.video("dogs", "made_later").status_code == 404
+    made = {"connection_id": "aws_made_later"} | json.loads(seaweedfs.connection())
+    made["extra"] = json.dumps(made["extra"])
+    with requests.Session() as session:
+        session.trust_env = False
+        headers = {"Authorization": f"Bearer {page.tokens['admin']}"}
+        session.post(f"{page.url}/api/v2/connections", json=made, headers=headers, timeout=30).raise_for_status()
+    assert page.video("dogs", "made_later").status_code == 302
+
+
+def test_an_empty_connection_is_the_api_servers_own(page: Page) -> None:
+    assert page.video("dogs", "empty_conn").status_code == 302
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -33,8 +33,9 @@ def video(uri: str, **more: Any) -> Video:
 
 
 @pytest.fixture
-def memory() -> Any:
-    """A store that is neither S3 nor a folder."""
+def memory(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A store that is neither S3 nor a folder, and needs no connection."""
+    monkeypatch.setenv("AIRFLOW__VEO__UI_OWN_CREDENTIALS", "True")
     fs = fsspec.filesystem("memory")
     attach("memory", fs=fs)
     fs.pipe_file("/films/a.mp4", b"0123456789")
@@ -60,6 +61,22 @@ def test_its_poster(memory: Any) -> None:
     # What isn't that video has no poster either.
     with pytest.raises(NotThere):
         open_video(video("memory://films/a.mp4", generation_id="other"), poster=True)
+
+
+def test_only_by_a_connection_to_such_a_store(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_FILES", '{"conn_type": "fs"}')
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE", '{"conn_type": "google_cloud_platform"}')
+    for named in ("gone", "files", "google"):
+        attach("memory", named, fs=memory)
+        attach("gs", named, fs=memory)
+    shown: list[tuple[str, str | None]] = [("memory:", "files"), ("gs:", "google"), ("memory:", None)]
+    for uri, conn_id in shown:
+        assert isinstance(open_video(video(f"{uri}//films/a.mp4", conn_id=conn_id)), Bytes)
+    monkeypatch.setenv("AIRFLOW__VEO__UI_OWN_CREDENTIALS", "False")
+    refused: list[tuple[str, str | None]] = [("memory:", "gone"), ("gs:", "files"), ("memory:", None), ("memory:", "")]
+    for uri, conn_id in refused:
+        with pytest.raises(NotThere):
+            open_video(video(f"{uri}//films/a.mp4", conn_id=conn_id))
 
 
 @pytest.mark.parametrize(

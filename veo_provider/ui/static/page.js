@@ -132,7 +132,7 @@ function made({ media }) {
   if (!media.width) return "";
   const facts = [`${media.width} × ${media.height}`];
   if (media.seconds) facts.push(`${media.seconds} s`);
-  if (media.frame_rate) facts.push(`${media.frame_rate} pictures/s`);
+  if (media.frame_rate) facts.push(`${media.frame_rate} fps`);
   facts.push(media.audio ? "sound" : "no sound");
   return facts.join(", ");
 }
