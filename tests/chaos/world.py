@@ -203,6 +203,8 @@ class World:
         pages = self.s3.client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.bucket, Prefix=f"chaos/{run_id}/"):
             for entry in page.get("Contents", ()):
+                if not entry["Key"].endswith(".mp4"):
+                    continue
                 answer = self.s3.client.get_object(Bucket=self.bucket, Key=entry["Key"])
                 generation_id = answer["Metadata"].get("veo-generation-id", "nothing")
                 index = int(entry["Key"].rpartition("/")[2].removesuffix(".mp4"))
