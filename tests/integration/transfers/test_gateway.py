@@ -71,7 +71,8 @@ def test_a_video_by_fsspec_in_s3(bucket: Bucket, simulator: Simulator, generate:
         (uri,), _ = run(VeoToObjectStorageOperator(task_id="s", generation_id=generation, dst=dst))
     assert uri == f"s3://{bucket.name}/films/a.mp4"
     assert bucket.read("films/a.mp4") == simulator.video(generation)
-    assert bucket.listed() == ["films/a.mp4", "films/a.mp4.veo.json"]
+    assert bucket.listed() == ["films/a.mp4", "films/a.mp4.poster.jpg", "films/a.mp4.veo.json"]
+    assert bucket.head("films/a.mp4.poster.jpg")["ContentType"] == "image/jpeg"
     assert bucket.head("films/a.mp4")["ContentType"] == "video/mp4"
     assert len(simulator.ledger()["downloads"]) == 1
 

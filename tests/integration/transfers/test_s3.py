@@ -59,6 +59,8 @@ def test_a_video(bucket: Bucket, size: int) -> None:
         "sha256": hashlib.sha256(video).hexdigest(),
         "content_type": "video/mp4",
         "generation_id": "task_1",
+        "media": None,
+        "poster": None,
         "conn_id": "aws_default",
     }
     head = bucket.head("films/a.mp4")
