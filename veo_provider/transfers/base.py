@@ -103,8 +103,9 @@ class VeoTransferOperator(BaseOperator):
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.generation_id = self.generation_id.strip()
+        self._videos = []
         with _naming(self.generation_id):
-            self._videos = self._store_all(self.destination(), context)
+            self._store_all(self.destination(), context)
         # The page in Airflow's UI fetches them by the same connection.
         stored = [{**video.as_dict(), "conn_id": self.store_conn_id} for video in self._videos]
         context["ti"].xcom_push(key=VIDEOS_XCOM, value=stored)
@@ -112,7 +113,7 @@ class VeoTransferOperator(BaseOperator):
         return [video.uri for video in self._videos]
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
-        """Name the stored objects, which are known only now."""
+        """Name the stored objects, which are known only now. After a failure it is asked for, too."""
         return open_lineage(self._videos)
 
     def destination_problems(self) -> list[str]:
@@ -150,7 +151,7 @@ class VeoTransferOperator(BaseOperator):
             problems.append(f"max_bytes must be a whole number of bytes above 0, not {limit!r}")
         return problems
 
-    def _store_all(self, destination: Destination, context: Context) -> list[StoredVideo]:
+    def _store_all(self, destination: Destination, context: Context) -> None:
         count = self._count(destination)
         names = [name_for(self.pattern, index, count) for index in range(count)]
         marks = [self._marks(context, index, count) for index in range(count)]
@@ -167,16 +168,16 @@ class VeoTransferOperator(BaseOperator):
             raise VeoPermanentError("; ".join(refusals), generation_id=self.generation_id)
         for name in names:
             asset_for(self.asset, destination.uri(name))
-        videos = [
-            self._known(destination, name, mark, there)
-            if there and there.size and mark.same_video(there.marks)
-            else self._store(destination, name, mark, there)
-            for name, mark, there in zip(names, marks, found, strict=True)
-        ]
+        for name, mark, there in zip(names, marks, found, strict=True):
+            # One by one: a failure reports those before it to OpenLineage.
+            self._videos.append(
+                self._known(destination, name, mark, there)
+                if there and there.size and mark.same_video(there.marks)
+                else self._store(destination, name, mark, there)
+            )
         if self.write_manifest:
             facts = manifest.find_facts(context["ti"], self.upstream_task_ids, self.generation_id, self.log)
-            manifest.write_manifests(destination, zip(names, marks, videos, strict=True), facts)
-        return videos
+            manifest.write_manifests(destination, zip(names, marks, self._videos, strict=True), facts)
 
     @property
     def overwrites(self) -> bool:
