@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from veo_provider.api.error_body import mapping
+from veo_provider.api.generation import Generation
 from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import GENERATION_XCOM
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from veo_provider.api.request import VeoRequest
-    from veo_provider.api.waiting import Outcome
+    from veo_provider.api.waiting import Outcome, Seen
     from veo_provider.hooks.connection import VeoConnection
 
 
@@ -68,11 +69,17 @@ class Story:
         """Note the generation id, as soon as there is one."""
         self.facts |= {"generation_id": generation_id, "status": "submitted", "reason": None}
         if submitted_at is not None:
-            self.facts["submitted_at"] = _iso(submitted_at)
+            self.facts["submitted_at"] = self.facts["status_at"] = _iso(submitted_at)
         if is_new:
             self._count_submit()
         else:
             self.log.info("Taking up generation %s: nothing is submitted", generation_id)
+        self.push()
+
+    def waits(self, seen: Seen) -> None:
+        """Push what the gateway says before the waiting; what it says later is in the trigger's log."""
+        if isinstance(seen, Generation):
+            self.facts |= {"status": seen.status or "waiting", "status_at": _iso(time.time())}
         self.push()
 
     def read(self, event: Any) -> Outcome:
@@ -101,6 +108,7 @@ class Story:
         self.facts |= {
             "generation_id": outcome.generation_id,
             "status": outcome.status,
+            "status_at": _iso(outcome.history[-1][1] if outcome.history else time.time()),
             "reason": outcome.reason.value if outcome.reason else None,
             "message": outcome.message,
             "videos": outcome.videos,
