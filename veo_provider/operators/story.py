@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from veo_provider.api.problem import Reason
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.waiting import Outcome, Seen
     from veo_provider.hooks.connection import VeoConnection
@@ -38,6 +39,7 @@ class Story:
         self.log = log
         self.facts: dict[str, Any] = {}
         self._metrics = Metrics(self.ti)
+        self._failure_counted = False
 
     @classmethod
     def resumed(cls, context: Context, log: logging.Logger | Any) -> Self:
@@ -122,6 +124,8 @@ class Story:
             say = self.log.warning if outcome.filtered or short else self.log.info
             say("Generation %s is done%s: %s%s", outcome.generation_id, took, outcome.message, short)
             self._count_success(outcome, time.time() - start if start else None)
+        else:
+            self._count_failure(outcome.reason)
         self._metrics.count("veo.polls", outcome.polls)
 
     def failed(self, error: VeoError) -> None:
@@ -133,7 +137,7 @@ class Story:
             "reason": error.reason.value,
             "message": str(error),
         }
-        self._metrics.count("veo.failed", detail=error.reason.value)
+        self._count_failure(error.reason)
 
     def push(self) -> None:
         """Push the facts; that they can't be is no reason to fail a task that has paid."""
@@ -160,6 +164,13 @@ class Story:
         self._metrics.count("veo.video_seconds", outcome.videos * self._request.get("duration_seconds", 0))
         if seconds is not None:
             self._metrics.time("veo.wait", seconds)
+
+    def _count_failure(self, reason: Reason) -> None:
+        """Count it once: how a generation ended becomes the error of its task."""
+        if not self._failure_counted:
+            self._metrics.about(self._request.get("model"))
+            self._metrics.count("veo.failed", detail=reason.value)
+        self._failure_counted = True
 
 
 def _iso(epoch: float) -> str:
