@@ -12,10 +12,13 @@ import pytest
 
 from tests.support.airflow_home import EXAMPLES, DagTestResult, run_dag_test
 from tests.support.media import png
+from veo_provider.simulator import Simulator
 
 
 @pytest.fixture
-def told(environment: Callable[..., dict[str, str]], tmp_path: Path) -> tuple[DagTestResult, list[dict[str, Any]]]:
+def told(
+    environment: Callable[..., dict[str, str]], simulator: Simulator, tmp_path: Path
+) -> tuple[DagTestResult, list[dict[str, Any]]]:
     """One run, and its tasks' events."""
     events = tmp_path / "events.jsonl"
     frames = tmp_path / "frames"
@@ -27,6 +30,7 @@ def told(environment: Callable[..., dict[str, str]], tmp_path: Path) -> tuple[Da
     env["AIRFLOW__OPENLINEAGE__TRANSPORT"] = json.dumps(transport)
     result = run_dag_test(EXAMPLES / "veo_image_to_video.py", env)
     assert result.dag_state == "success", result.output
+    assert simulator.api_key not in events.read_text()
     return result, [json.loads(line) for line in events.read_text().splitlines()]
 
 

@@ -9,13 +9,15 @@ from veo_provider.api.images import ImageKind, image_kind
 from veo_provider.api.locations import dataset_of
 from veo_provider.api.request import IMAGE_FIELDS
 from veo_provider.exceptions import VeoValidationError
-from veo_provider.operators.requesting import RequestOperator, given_fields
+from veo_provider.operators.requesting import given_fields
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from veo_provider.operators.veo import VeoGenerateOperator
 
-def frames_in_storage(task: RequestOperator) -> OperatorLineage[Any, Any]:
+
+def frames_in_storage(task: VeoGenerateOperator) -> OperatorLineage[Any, Any]:
     """
     Name the frames that are read from the user's storage.
 
@@ -24,6 +26,8 @@ def frames_in_storage(task: RequestOperator) -> OperatorLineage[Any, Any]:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    if task.generation_id:
+        return OperatorLineage()  # Nothing is read for one that was submitted elsewhere.
     values = {name: getattr(task, name) for name in IMAGE_FIELDS}
     try:
         values |= given_fields("request", task.request)

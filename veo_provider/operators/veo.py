@@ -173,12 +173,11 @@ class VeoGenerateOperator(RequestOperator):
         next_method, next_kwargs = self._run_of(context).resumed(next_method, next_kwargs)
         return super().resume_execution(next_method, next_kwargs, context)
 
-    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any] | None:
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """Name the frames in storage. The official provider asks for this at the end, too."""
         from veo_provider.operators.lineage import frames_in_storage
 
-        # Nothing is read for a generation that was submitted elsewhere.
-        return None if self.generation_id else frames_in_storage(self)
+        return frames_in_storage(self)
 
     def on_kill(self) -> None:
         """Say that the generation goes on: this gateway can't cancel."""

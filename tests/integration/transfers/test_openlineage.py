@@ -114,8 +114,9 @@ def test_frames_are_inputs(state: TaskInstanceState) -> None:
         {"request": 7},
     ],
 )
-def test_what_is_no_dataset(arguments: dict[str, Any]) -> None:
+def test_what_is_no_dataset(arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     task = VeoGenerateOperator(task_id="generate", prompt="A cat", **arguments)
     task.render_template_fields({})
     extracted = extract(task)
     assert extracted.inputs == extracted.outputs == []
+    assert "warning" not in capsys.readouterr().out
