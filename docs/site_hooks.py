@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the site's build does besides MkDocs: it finds the pages, and takes their code from ``example_dags``."""
+"""What the site's build does besides MkDocs: it finds the pages, and fills in code and options from where they are."""
 
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
 DOCS = Path(__file__).parent
+# Of this checkout, whatever is installed.
+sys.path.insert(0, str(DOCS.parent))
+
+from veo_provider.get_provider_info import get_provider_info  # noqa: E402
+
 EXAMPLES = DOCS.parent / "example_dags"
 _INCLUDE = re.compile(r"^\{\{ example: (?P<name>\w+)(?: (?P<section>\w+))? \}\}$", re.MULTILINE)
 _LICENCE = "# SPDX-License-Identifier: Apache-2.0\n"
@@ -39,6 +45,16 @@ def example(name: str, section: str | None = None) -> str:
     return textwrap.dedent(code).strip() + "\n"
 
 
+def options() -> str:
+    """Return the options in ``[veo]`` as a table, from what Airflow itself is told of them."""
+    rows = ["| Option | Type | Default | Meaning |", "|---|---|---|---|"]
+    for name, option in get_provider_info()["config"]["veo"]["options"].items():
+        default = f"`{option['default']}`" if option["default"] else "empty"
+        like = f" Example: `{option['example']}`" if option["example"] else ""
+        rows.append(f"| `{name}` | {option['type']} | {default} | {option['description']}{like} |")
+    return "\n".join(rows)
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Read the pages from the folder of the configuration; see the comment there."""
     config.docs_dir = str(DOCS)
@@ -46,5 +62,6 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace each line ``{{ example: file section }}`` by the code."""
+    """Replace each line ``{{ example: file section }}`` by the code, and ``{{ options }}`` by the table."""
+    markdown = markdown.replace("\n{{ options }}\n", f"\n{options()}\n")
     return _INCLUDE.sub(lambda found: f"```python\n{example(found['name'], found['section'])}```", markdown)

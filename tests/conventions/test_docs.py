@@ -19,6 +19,7 @@ import pytest
 from veo_provider import __doc__ as package_doc
 from veo_provider import exceptions
 from veo_provider.api.problem import Reason
+from veo_provider.get_provider_info import get_provider_info
 from veo_provider.hooks.connection import EXTRAS
 from veo_provider.operators import metrics
 from veo_provider.simulator import faults, scenario
@@ -40,6 +41,7 @@ CLASSES = {
         "veo_provider.transfers.veo_to_s3.VeoToS3Operator",
         "veo_provider.transfers.veo_to_object_storage.VeoToObjectStorageOperator",
     ],
+    "reference": ["veo_provider.hooks.veo.VeoHook", "veo_provider.hooks.veo.VeoAsyncHook"],
 }
 
 
@@ -66,6 +68,12 @@ def _parameters(path: str) -> Iterator[str]:
             for parameter in inspect.signature(cls.__init__).parameters.values():
                 if parameter.name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                     yield parameter.name
+
+
+def test_every_option_is_on_its_page(site: Path) -> None:
+    html = (site / "configuration" / "index.html").read_text()
+    shown = re.findall(r"<td><code>(\w+)</code></td>\s*<td>(?:string|boolean|integer|float)</td>", html)
+    assert shown == list(get_provider_info()["config"]["veo"]["options"])
 
 
 @pytest.mark.parametrize("name", [*metrics.COUNTED, *metrics.TIMED])

@@ -137,16 +137,20 @@ def test_back_to_the_dag_run(page: Page, stack: AirflowStack, runs: dict[str, Ru
 
 
 def test_the_graph(page: Page, stack: AirflowStack, runs: dict[str, Run]) -> None:
-    page.goto(f"{stack.url}/dags/{runs[FILE].dag_id}")
+    run = runs[FILE]
+    before = page.viewport_size
+    page.set_viewport_size({"width": 1280, "height": 560})
+    page.goto(f"{stack.url}/dags/{run.dag_id}/runs/{quote(run.run_id)}")
     page.get_by_role("button", name="Graph").or_(page.get_by_label("Show Graph")).first.click()
     expect(page.get_by_text("VeoGenerateOperator").first).to_be_visible()
     shoot(page, "graph")
+    page.set_viewport_size(before or {"width": 1280, "height": 900})
 
 
 def test_the_docs_show_what_these_tests_have_seen(page: Page) -> None:
     docs = ROOT / "docs"
     shown = {picture.stem for picture in (docs / "images").iterdir()}
-    assert shown <= {picture.stem for picture in SCREENSHOTS.iterdir()} | {"connection"}
+    assert shown <= {picture.stem for picture in SCREENSHOTS.iterdir()} | {"connection", "connection-extras"}
     assert shown == set(
         re.findall(r"\(images/([\w-]+)\.jpg\)", "".join(text.read_text() for text in docs.glob("*.md")))
     )

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -72,8 +73,9 @@ class Record:
     where: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        values = {**asdict(self), "earlier": list(self.earlier), "version": VERSION}
+        """Return the record as JSON values, and the time once more for people."""
+        sent = datetime.fromtimestamp(self.sent_at, UTC).isoformat(timespec="seconds")
+        values = {**asdict(self), "earlier": list(self.earlier), "version": VERSION, "sent_at_utc": sent}
         return {name: value for name, value in values.items() if name != "where" and value is not None}
 
     @classmethod

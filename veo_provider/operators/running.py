@@ -63,8 +63,10 @@ class Run:
             forgotten = isinstance(seen, Problem) or (outcome is not None and outcome.reason is Reason.RESULT_GONE)
             if got.handed_back and forgotten:
                 outcome = Outcome(got.generation_id, None, "handed back as an earlier try left it", "done")
-            if outcome is None and task.deferrable:
-                defer_for(task, task.hook, self._plan(got))
+            if outcome is None:
+                story.waits(seen)
+                if task.deferrable:
+                    defer_for(task, task.hook, self._plan(got))
             return self._finish(story, outcome or task.hook.wait(self._plan(got)))
         except AirflowTaskTimeout as error:
             if self._generation_id is None:

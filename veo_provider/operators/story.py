@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from veo_provider.api.error_body import mapping
+from veo_provider.api.generation import Generation
 from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import GENERATION_XCOM
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from veo_provider.api.problem import Reason
     from veo_provider.api.request import VeoRequest
-    from veo_provider.api.waiting import Outcome
+    from veo_provider.api.waiting import Outcome, Seen
     from veo_provider.hooks.connection import VeoConnection
 
 
@@ -37,6 +39,7 @@ class Story:
         self.log = log
         self.facts: dict[str, Any] = {}
         self._metrics = Metrics(self.ti)
+        self._failure_counted = False
 
     @classmethod
     def resumed(cls, context: Context, log: logging.Logger | Any) -> Self:
@@ -68,11 +71,17 @@ class Story:
         """Note the generation id, as soon as there is one."""
         self.facts |= {"generation_id": generation_id, "status": "submitted", "reason": None}
         if submitted_at is not None:
-            self.facts["submitted_at"] = _iso(submitted_at)
+            self.facts["submitted_at"] = self.facts["status_at"] = _iso(submitted_at)
         if is_new:
             self._count_submit()
         else:
             self.log.info("Taking up generation %s: nothing is submitted", generation_id)
+        self.push()
+
+    def waits(self, seen: Seen) -> None:
+        """Push what the gateway says before the waiting; what it says later is in the trigger's log."""
+        if isinstance(seen, Generation):
+            self.facts |= {"status": seen.status or "waiting", "status_at": _iso(time.time())}
         self.push()
 
     def read(self, event: Any) -> Outcome:
@@ -101,6 +110,7 @@ class Story:
         self.facts |= {
             "generation_id": outcome.generation_id,
             "status": outcome.status,
+            "status_at": _iso(outcome.history[-1][1] if outcome.history else time.time()),
             "reason": outcome.reason.value if outcome.reason else None,
             "message": outcome.message,
             "videos": outcome.videos,
@@ -114,6 +124,8 @@ class Story:
             say = self.log.warning if outcome.filtered or short else self.log.info
             say("Generation %s is done%s: %s%s", outcome.generation_id, took, outcome.message, short)
             self._count_success(outcome, time.time() - start if start else None)
+        else:
+            self._count_failure(outcome.reason)
         self._metrics.count("veo.polls", outcome.polls)
 
     def failed(self, error: VeoError) -> None:
@@ -125,7 +137,7 @@ class Story:
             "reason": error.reason.value,
             "message": str(error),
         }
-        self._metrics.count("veo.failed", detail=error.reason.value)
+        self._count_failure(error.reason)
 
     def push(self) -> None:
         """Push the facts; that they can't be is no reason to fail a task that has paid."""
@@ -152,6 +164,13 @@ class Story:
         self._metrics.count("veo.video_seconds", outcome.videos * self._request.get("duration_seconds", 0))
         if seconds is not None:
             self._metrics.time("veo.wait", seconds)
+
+    def _count_failure(self, reason: Reason) -> None:
+        """Count it once: how a generation ended becomes the error of its task."""
+        if not self._failure_counted:
+            self._metrics.about(self._request.get("model"))
+            self._metrics.count("veo.failed", detail=reason.value)
+        self._failure_counted = True
 
 
 def _iso(epoch: float) -> str:

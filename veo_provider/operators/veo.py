@@ -14,6 +14,7 @@ from veo_provider.operators.requesting import REQUEST_FIELDS, RequestOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from veo_provider.hooks.veo import VeoHook
     from veo_provider.operators.running import Run
@@ -171,6 +172,12 @@ class VeoGenerateOperator(RequestOperator):
         """Come back from the triggerer, also where Airflow has ended the waiting."""
         next_method, next_kwargs = self._run_of(context).resumed(next_method, next_kwargs)
         return super().resume_execution(next_method, next_kwargs, context)
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Name the frames in storage. The official provider asks for this at the end, too."""
+        from veo_provider.operators.lineage import frames_in_storage
+
+        return frames_in_storage(self)
 
     def on_kill(self) -> None:
         """Say that the generation goes on: this gateway can't cancel."""

@@ -97,9 +97,10 @@ class VeoGenerationSensor(BaseSensorOperator):
             if not self.deferrable and self.reschedule:
                 return self._reschedule(context)
             story = self._story(context)
-            outcome = judge(self.generation_id, self.hook.poll(self.generation_id))
+            seen = self.hook.poll(self.generation_id)
+            outcome = judge(self.generation_id, seen)
             if outcome is None:
-                story.push()
+                story.waits(seen)
                 now = time.time()
                 plan = WaitPlan(
                     generation_id=self.generation_id,
@@ -148,7 +149,7 @@ class VeoGenerationSensor(BaseSensorOperator):
             self.log.warning("Asking for generation %s failed, waiting on: %s", self.generation_id, seen.message)
         else:
             self.log.info("Generation %s is %s", self.generation_id, seen.status or "waiting")
-        story.push()
+        story.waits(seen)
         return False
 
     def execute_complete(self, context: Context, event: Any = None) -> str:

@@ -108,6 +108,7 @@ class VeoTransferOperator(BaseOperator):
         if problems:
             raise VeoValidationError("; ".join(problems))
         self.generation_id = self.generation_id.strip()
+        self._videos = []
         with _naming(self.generation_id):
             differing = self._store_all(self.destination(), context)
         # The page in Airflow's UI fetches them by the same connection.
@@ -124,7 +125,7 @@ class VeoTransferOperator(BaseOperator):
         return [video.uri for video in self._videos]
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
-        """Name the stored objects, which are known only now."""
+        """Name the stored objects, which are known only now. After a failure it is asked for, too."""
         return open_lineage(self._videos)
 
     def destination_problems(self) -> list[str]:
@@ -213,7 +214,9 @@ class VeoTransferOperator(BaseOperator):
                 asked=mapping(facts.get("request")),
             ),
         )
-        self._videos = [storing.keep(*one) for one in zip(names, marks, found, strict=True)]
+        for one in zip(names, marks, found, strict=True):
+            # One by one: a failure reports those before it to OpenLineage.
+            self._videos.append(storing.keep(*one))
         if self.write_manifest:
             manifest.write_manifests(destination, zip(names, marks, self._videos, strict=True), facts)
         return storing.differing

@@ -6,11 +6,12 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from veo_provider.api.locations import dataset_of
 from veo_provider.operators.xcoms import VIDEOS_XCOM
 from veo_provider.transfers.stored import StoredVideo, folder_of
 
@@ -77,16 +78,13 @@ def add_hook_lineage(context: Any, uri: str) -> None:
 
 
 def open_lineage(videos: Iterable[StoredVideo]) -> OperatorLineage[Any, Any]:
-    """Name the stored objects in OpenLineage's way."""
-    from airflow.providers.common.compat.openlineage.facet import Dataset
+    """Name the stored objects in OpenLineage's way, with their sizes."""
+    from airflow.providers.common.compat.openlineage.facet import OutputDataset, OutputStatisticsOutputDatasetFacet
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    datasets = []
+    outputs = []
     for video in videos:
-        parts = urlsplit(video.uri, allow_fragments=False)
-        if parts.netloc:
-            namespace, name = f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
-        else:
-            namespace, name = parts.scheme, parts.path
-        datasets.append(Dataset(namespace=namespace, name=name))
-    return OperatorLineage(outputs=datasets)
+        namespace, name = dataset_of(video.uri)
+        size = OutputStatisticsOutputDatasetFacet(size=video.size, fileCount=1)
+        outputs.append(OutputDataset(namespace, name, outputFacets={"outputStatistics": size}))
+    return OperatorLineage(outputs=outputs)

@@ -17,6 +17,7 @@ from tests.integration.ui.conftest import Page, facts, marks, row, start_page, s
 from tests.support.browser import browsing, expect, play, seek, shoot, state_of, window
 from tests.support.processes import wait_until
 from tests.support.s3 import S3Server
+from veo_provider.get_provider_info import get_provider_info
 
 MANY = 1000
 LINK_SECONDS = 4
@@ -166,9 +167,18 @@ def test_the_connection_form(crowd: Page, browser: Browser) -> None:
         dialog.get_by_role("combobox").first.click()
         page.keyboard.type("veo")
         page.keyboard.press("Enter")
+        dialog.get_by_role("textbox").first.fill("veo_default")
         for label in ("Base URL", "API key"):
             expect(dialog.get_by_text(label, exact=True)).to_have_count(1)
+        dialog.get_by_role("textbox").last.blur()
         shoot(page, "connection")
+        # All of its fields in one picture.
+        page.set_viewport_size({"width": 1280, "height": 1700})
+        dialog.get_by_text("Extra Fields", exact=True).click()
+        fields = get_provider_info()["connection-types"][0]["conn-fields"]
+        for field in fields.values():
+            expect(dialog.get_by_text(field["label"], exact=True)).to_be_visible()
+        shoot(dialog, "connection-extras")
 
 
 # The ratio of WCAG 2, between each kind of text and what is behind it.

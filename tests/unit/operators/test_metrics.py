@@ -21,6 +21,7 @@ from tests.unit.transfers.fakes import FakeHook
 from tests.unit.transfers.fakes import run as store
 from veo_provider.exceptions import VeoContentPolicyError, VeoValidationError
 from veo_provider.operators.metrics import COUNTED, Metrics
+from veo_provider.sensors.veo import VeoGenerationSensor
 from veo_provider.simulator import Simulator
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
@@ -87,6 +88,30 @@ def test_a_failure_by_its_reason(gateway: Simulator, counts: Counts) -> None:
         sync("A cat sim:filtered").execute(Task().context)
     assert counts.seen["veo.failed.content_policy"] == 1
     assert "veo.succeeded" not in counts.seen
+
+
+@pytest.mark.parametrize("how", [{}, {"deferrable": False}], ids=["deferred", "sync"])
+async def test_a_failure_has_the_model_wherever_it_was_waited_for(
+    how: dict[str, Any], ti: Task, priced: None, counts: Counts
+) -> None:
+    with pytest.raises(VeoContentPolicyError):
+        await run(ti, "A cat sim:filtered", **how)
+    assert counts.seen["veo.failed.content_policy"] == 1
+    assert counts.tags["veo.failed.content_policy"]["model"] == MODEL
+    assert counts.tags["veo.polls"]["model"] == MODEL
+
+
+def test_a_sensor_counts_too(gateway: Simulator, counts: Counts) -> None:
+    def wait(prompt: str) -> None:
+        generation_id = sync(prompt, wait_for_completion=False).execute(Task().context)
+        sensor = VeoGenerationSensor(task_id="wait", generation_id=generation_id, deferrable=False, poke_interval=0.1)
+        sensor.execute(Task(task_id="wait").context)
+
+    wait("A cat")
+    with pytest.raises(VeoContentPolicyError):
+        wait("A cat sim:filtered")
+    assert (counts.seen["veo.succeeded"], counts.seen["veo.failed.content_policy"]) == (1, 1)
+    assert counts.tags["veo.failed.content_policy"] == {"dag_id": "dag", "task_id": "wait"}
 
 
 def test_what_was_not_sent_was_not_submitted(gateway: Simulator, counts: Counts) -> None:

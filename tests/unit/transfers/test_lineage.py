@@ -8,7 +8,7 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
 
 from tests.unit.transfers.fakes import context_of
-from veo_provider.transfers.lineage import add_events, asset_for, check_asset, open_lineage
+from veo_provider.transfers.lineage import add_events, asset_for, check_asset
 from veo_provider.transfers.stored import StoredVideo
 
 VIDEOS = [StoredVideo(f"s3://bucket/films/{i}.mp4", i, 10, "ab" * 32, "video/mp4", "task_1") for i in range(3)]
@@ -61,16 +61,3 @@ def test_an_asset_gets_the_list() -> None:
     add_events(context, [asset], VIDEOS, "folder")
     (event,) = list(_serialize_outlet_events(context["outlet_events"]))
     assert event["extra"] == {"veo_videos": [video.as_dict() for video in VIDEOS]}
-
-
-@pytest.mark.parametrize(
-    ("uri", "namespace", "name"),
-    [
-        ("s3://bucket/films/a#b.mp4", "s3://bucket", "films/a#b.mp4"),
-        ("gs://bucket/a.mp4", "gs://bucket", "a.mp4"),
-        ("file:///data/a.mp4", "file", "/data/a.mp4"),
-    ],
-)
-def test_openlineage_datasets(uri: str, namespace: str, name: str) -> None:
-    (dataset,) = open_lineage([StoredVideo(uri, 0, 1, "", "video/mp4", "task_1")]).outputs
-    assert (dataset.namespace, dataset.name) == (namespace, name)
