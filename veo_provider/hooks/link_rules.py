@@ -19,6 +19,7 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.util.connection import create_connection
 
+from veo_provider.api.echoes import text_without_key
 from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
@@ -109,7 +110,7 @@ def link_request(url: str, rules: LinkRules, base: str = "") -> requests.Prepare
             raise ValueError("it holds a user name")
         scheme, host, port = origin(request)
     except ValueError as error:  # Those of requests, too.
-        why = printable(str(error), 200)
+        why = printable(text_without_key(str(error), rules.api_key), 200)
         raise ResultProblem(Problem(Reason.UNSAFE_LINK, f"The result's link can't be used: {why}")) from None
     if scheme == "http" and not rules.trusts(host, port):
         _refuse("it is http", host)
