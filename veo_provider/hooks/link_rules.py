@@ -29,6 +29,8 @@ from veo_provider.hooks.time_limit import WatchedAdapter
 _PORTS = {"http": 80, "https": 443}
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Public by their number, but a cloud answers its own machines there: Azure; Oracle, and whatever else IANA keeps.
+_OF_CLOUDS = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24")))
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "airflow-provider-veo"}
 
 
@@ -119,7 +121,7 @@ def link_request(url: str, rules: LinkRules, base: str = "") -> requests.Prepare
 
 def is_public(address: str) -> bool:
     """
-    Tell whether an IP address, and any IPv4 address inside it, belongs to the public internet.
+    Tell whether an IP address, and any IPv4 address inside it, belongs to the public internet, and isn't a cloud's own.
 
     :param address: as a socket calls it.
     """
@@ -132,6 +134,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip not in _GLOBAL_V6:
             return False
+    elif any(ip in network for network in _OF_CLOUDS):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
