@@ -29,7 +29,18 @@ os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 # The quick ones first: what is broken there needs no ten minutes to be seen.
-_ORDER = ("unit", "contract", "conventions", "benchmarks", "release", "integration", "system", "e2e", "chaos")
+_ORDER = (
+    "unit",
+    "contract",
+    "security",
+    "conventions",
+    "benchmarks",
+    "release",
+    "integration",
+    "system",
+    "e2e",
+    "chaos",
+)
 BUCKET = "veo-videos"
 
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.contract.table import INLINE
 from tests.contract.test_contract import REQUEST, _poll
+from tests.support.boxes import mp4
 from tests.support.raw_server import RawServer, Reply
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.exceptions import VeoNetworkError, VeoUnknownSubmitError
@@ -47,7 +48,11 @@ def test_a_trickling_submit_is_unknown(reply: Reply, server: RawServer, conn_id:
 
 def test_a_trickling_inline_video_is_ended(server: RawServer, conn_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_sync, "STALL_SECONDS", 0.3)
-    body = {"task_id": "abc", "status": "succeeded", "url": INLINE + "A" * 4000}
+    body = {
+        "task_id": "abc",
+        "status": "succeeded",
+        "url": f"data:video/mp4;base64,{base64.b64encode(mp4(b'x' * 3000)).decode()}",
+    }
     server.answer(Reply(200, body), Reply(200, body, drip=0.001))
     monkeypatch.setattr(connection.VeoConnection, "call_timeout", 5)
     hook = VeoHook(conn_id)

@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ class Reply:
     :param reset: reset the connection instead of answering.
     :param stall: seconds to say nothing before closing.
     :param drip: seconds between two bytes, the head's included; the last one never comes.
+    :param raw: makes the whole answer, head included, piece by piece; the connection ends behind it.
     """
 
     status: int = 200
@@ -37,6 +38,7 @@ class Reply:
     reset: bool = False
     stall: float = 0.0
     drip: float = 0.0
+    raw: Callable[[], Iterable[bytes]] | None = None
 
     @property
     def payload(self) -> bytes:
@@ -62,6 +64,7 @@ class RawServer:
         self.requests: list[Request] = []
         self.connections = 0
         self.dripped = 0
+        self.sent = 0
         self._stopped = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
@@ -111,8 +114,19 @@ class RawServer:
                 if reply.drip:
                     self._drip(connection, reply)
                     return
+                if reply.raw is not None:
+                    self._stream(connection, reply.raw())
+                    return
                 connection.sendall(_encode(reply))
                 if reply.cut is not None:
+                    return
+
+    def _stream(self, connection: socket.socket, pieces: Iterable[bytes]) -> None:
+        with suppress(OSError):
+            for piece in pieces:
+                connection.sendall(piece)
+                self.sent += len(piece)
+                if self._stopped.is_set():
                     return
 
     def _drip(self, connection: socket.socket, reply: Reply) -> None:

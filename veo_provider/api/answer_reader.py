@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from veo_provider.api.answer_scanner import MAX_DEPTH, AnswerScanner, AnswerTooLarge
 from veo_provider.api.calls import KEPT_HEADERS, Answer, Kind
+from veo_provider.api.echoes import answer_without_key
 
 MAX_DOCUMENT = 1024 * 1024
 """Bytes of an answer without its inline videos; the largest known is the list of models."""
@@ -18,9 +18,6 @@ MAX_GENERATION = 128 * 1024
 
 SMALL = 16 * 1024
 """Bytes up to which an answer is first looked at as a whole."""
-
-MIN_SECRET = 8
-"""Characters; what is shorter may be a piece of anything else."""
 
 MAX_SECONDS = 120.0
 """Seconds that a whole answer may take. A byte now and then keeps every other time limit from being reached."""
@@ -79,7 +76,7 @@ class AnswerReader:
 
     def _answer(self, body: bytes, now: float, truncated: bool = False) -> Answer:
         headers = {name: self._headers[name] for name in KEPT_HEADERS if name in self._headers}
-        return without_key(Answer(self._status, headers, body, now, truncated), self._secret)
+        return answer_without_key(Answer(self._status, headers, body, now, truncated), self._secret)
 
     def _scan(self, chunk: bytes) -> bool:
         try:
@@ -87,17 +84,6 @@ class AnswerReader:
         except AnswerTooLarge:
             self._too_large = True
         return not self._too_large
-
-
-def without_key(answer: Answer, key: str) -> Answer:
-    """Return an answer without the API key, if it echoes it: as it is, or with its slashes escaped as JSON may."""
-    if len(key) < MIN_SECRET:
-        return answer
-    plain, escaped = key.encode(), key.replace("/", r"\/").encode()
-    if plain not in answer.body and escaped not in answer.body and not answer.headers:
-        return answer
-    body = answer.body.replace(plain, b"***").replace(escaped, b"***")
-    return replace(answer, headers={name: v.replace(key, "***") for name, v in answer.headers.items()}, body=body)
 
 
 def _is_plain(answer: Answer) -> bool:

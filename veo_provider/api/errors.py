@@ -7,6 +7,7 @@ import email.utils
 import re
 
 from veo_provider.api.calls import Answer, Kind
+from veo_provider.api.echoes import text_without_key
 from veo_provider.api.error_body import ErrorBody, printable, read_error_body
 from veo_provider.api.failures import has_safety_wording, support_code_categories
 from veo_provider.api.problem import Accepted, Problem, Reason
@@ -195,7 +196,7 @@ def _verdict_5xx(status: int, body: ErrorBody) -> _Verdict:
     return _SERVER
 
 
-def unanswered(kind: Kind, base_url: str, error: BaseException, *, request_began: bool) -> Problem:
+def unanswered(kind: Kind, base_url: str, error: BaseException, *, request_began: bool, key: str = "") -> Problem:
     """
     Say that a call brought no whole answer.
 
@@ -204,9 +205,10 @@ def unanswered(kind: Kind, base_url: str, error: BaseException, *, request_began
     :param error: what the HTTP library raised.
     :param request_began: whether a byte of the body had been handed over for sending. Only that decides
         whether a submit may have been accepted: libraries raise the same classes before and after.
+    :param key: the API key, which an answer that isn't HTTP may echo: libraries quote it.
     """
     sent = kind is Kind.SUBMIT and request_began
-    words = printable(f"{type(error).__name__}: {error}", 300)
+    words = printable(f"{type(error).__name__}: {text_without_key(str(error), key)}", 300)
     return Problem(
         Reason.NETWORK,
         f"No answer from {base_url}: {words}" if not sent else f"The answer of {base_url} was lost: {words}",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from veo_provider.api.echoes import text_without_key
 from veo_provider.api.error_body import printable
 from veo_provider.api.mp4 import BoxWalk
 from veo_provider.api.problem import Problem, Reason
@@ -96,6 +97,7 @@ class VideoStream(io.RawIOBase):
     :param size_hint: how many bytes were announced, if they were.
     :param bounded: whether ``chunks`` raises if the bytes end early, though nobody announced how many they are.
     :param error: makes the exception to raise of a problem.
+    :param key: the API key, which what comes in a video's place may echo.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class VideoStream(io.RawIOBase):
         size_hint: int | None = None,
         bounded: bool = False,
         error: Callable[[Problem], Exception] = ResultProblem,
+        key: str = "",
     ) -> None:
         super().__init__()
         self.content_type = content_type
@@ -118,6 +121,7 @@ class VideoStream(io.RawIOBase):
         self._bounded = bounded
         self._close = close
         self._error = error
+        self._key = key
         self._digest = hashlib.sha256()
         self._boxes = BoxWalk()
         self._chunks = self._checked(chunks)
@@ -230,7 +234,7 @@ class VideoStream(io.RawIOBase):
     def _check_head(self, head: bytes) -> None:
         # One that was cut within these bytes must not pass for something else.
         if head[:1] != b"\0" or not b"ftyp".startswith(head[4:8]):
-            begin = printable(head[:200].decode("utf-8", "replace"), 100)
+            begin = printable(text_without_key(head[:200].decode("utf-8", "replace"), self._key), 100)
             kind = printable(self.content_type, 60)
             raise bad_result(f"The result is no MP4 video: its type is {kind!r} and it begins with {begin!r}")
         self._check_boxes(head)

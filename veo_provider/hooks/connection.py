@@ -10,7 +10,7 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow.providers.common.compat.sdk import mask_secret
@@ -76,6 +76,18 @@ class VeoConnection:
     last_frame_field: str = "lastFrameImage"
     prices: Prices = field(default_factory=Prices)
     max_concurrent_polls: int = 64
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: the key would be in what is written."""
+        raise TypeError("a VeoConnection holds the API key: look it up again where it is needed")
+
+    def __copy__(self) -> Self:
+        """Return itself: nothing of it changes."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return itself: nothing of it changes."""
+        return self
 
     @property
     def verify(self) -> str | bool:

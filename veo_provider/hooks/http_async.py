@@ -16,6 +16,7 @@ from veo_provider.api.calls import Answer, Call
 from veo_provider.api.errors import unanswered
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.hooks.connection import VeoConnection
+from veo_provider.hooks.unpacking import ACCEPTED, PIECE, Unpacker
 from veo_provider.hooks.watch import Watch
 
 SLOT_SECONDS = 30.0
@@ -89,14 +90,27 @@ class AsyncHttp:
                     async with session.request(call.method, url, allow_redirects=False) as response:
                         key = self.connection.api_key
                         reader = AnswerReader(response.status, response.headers, call.kind, key, known)
-                        # Whatever is there, without an iterator of its own for each answer.
-                        while (chunk := await response.content.readany()) and reader.feed(chunk):
-                            self._watch.heard(limit)
+                        await self._read_into(reader, response, limit)
                 finally:
                     self._watch.end(limit)
         except Exception as error:  # noqa: BLE001 - whatever a library raises over one answer, the next may be sound
-            return unanswered(call.kind, base_url, error, request_began=False)
+            return unanswered(call.kind, base_url, error, request_began=False, key=self.connection.api_key)
         return reader.answer(time.time())
+
+    async def _read_into(self, reader: AnswerReader, response: aiohttp.ClientResponse, limit: asyncio.Timeout) -> None:
+        unpacker = Unpacker(response.headers)
+        ended = False
+        while not ended:
+            # Whatever is there, without an iterator of its own for each answer.
+            chunk = await response.content.readany()
+            ended = not chunk
+            self._watch.heard(limit)
+            for piece in unpacker.feed(chunk):
+                if not reader.feed(piece):
+                    return
+                if len(piece) == PIECE:
+                    # There may be a thousand times as much behind it, and other triggers wait.
+                    await asyncio.sleep(0)
 
     async def _kept_alive(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -112,7 +126,8 @@ class AsyncHttp:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=connection.max_concurrent_polls),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connection.connect_timeout),
-            headers={"Authorization": f"Bearer {connection.api_key}", "Accept": "application/json"},
+            headers={"Authorization": f"Bearer {connection.api_key}", **ACCEPTED},
+            auto_decompress=False,
             # Looked up once: it means reading the whole environment.
             proxy=connection.proxy_for(connection.base_url),
             cookie_jar=aiohttp.DummyCookieJar(),

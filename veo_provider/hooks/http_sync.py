@@ -20,11 +20,13 @@ from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
 from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, unstalled
+from veo_provider.hooks.unpacking import ACCEPTED, Unpacker
 
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+# A chunk of a negative size is a ValueError.
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 class _WatchedBody(io.BytesIO):
@@ -104,12 +106,13 @@ class SyncHttp:
         if response.status_code != 200:
             raise error(self._refusal(call, session, response))
         return VideoStream(
-            decode_base64(self._payload(call, response, number)),
+            decode_base64(self._payload(call, response, number, max_bytes)),
             content_type=content_type,
             max_bytes=max_bytes,
             close=response.close,
             bounded=True,
             error=error,
+            key=self.connection.api_key,
         )
 
     def _send(self, call: Call, session: LimitedSession) -> Answer | Problem:
@@ -135,7 +138,7 @@ class SyncHttp:
 
     def _request(self, call: Call, session: requests.Session, body: _WatchedBody | None) -> requests.Response:
         connection = self.connection
-        headers = {"Authorization": f"Bearer {connection.api_key}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {connection.api_key}", **ACCEPTED}
         if body is not None:
             headers["Content-Type"] = "application/json"
         return session.request(
@@ -149,7 +152,7 @@ class SyncHttp:
         )
 
     def _read_into(self, reader: AnswerReader, response: requests.Response) -> None:
-        for chunk in response.iter_content(CHUNK):
+        for chunk in _chunks(response):
             if not reader.feed(chunk):
                 return
 
@@ -162,14 +165,22 @@ class SyncHttp:
             return self._unanswered(call, lost, False)
         return problem_of(call.kind, reader.answer(time.time()))
 
-    def _payload(self, call: Call, response: requests.Response, number: int) -> Iterator[bytes]:
+    def _payload(self, call: Call, response: requests.Response, number: int, max_bytes: int) -> Iterator[bytes]:
         scanner = AnswerScanner(tap=number)
+        began, size = time.monotonic(), 0
         with response, self._network_errors(call):
-            for chunk in unstalled(response.iter_content(CHUNK), self._kept_alive().shut_down, STALL_SECONDS):
+            for chunk in unstalled(_chunks(response), self._kept_alive().shut_down, STALL_SECONDS):
                 if payload := scanner.feed(chunk):
+                    size += len(payload)
+                    # Base64 takes a third more, and line breaks, which are no byte of the video, a little.
+                    if size > 2 * max_bytes + CHUNK:
+                        raise AnswerTooLarge(f"more text than a video of max_bytes={max_bytes} has")
                     yield payload
                 if scanner.tapped:
                     return
+                # The poll that told of the video has read all of the answer in this time.
+                if not size and time.monotonic() - began > self.connection.call_timeout:
+                    raise TimeoutError("the video in the answer didn't begin")
         # The gateway may have let go of the video, or stored it elsewhere, since it was asked a moment ago.
         gone = scanner.complete and not scanner.in_payload
         raise broken_off(f"The gateway's answer {'no longer holds' if gone else 'ended inside'} the video")
@@ -178,13 +189,14 @@ class SyncHttp:
     def _network_errors(self, call: Call) -> Iterator[None]:
         try:
             yield
-        except NETWORK_ERRORS as error:
-            raise ResultProblem(self._unanswered(call, error, False)) from None
         except AnswerTooLarge as error:
             raise bad_result(f"The gateway's answer can't be read: {error}") from None
+        except NETWORK_ERRORS as error:
+            raise ResultProblem(self._unanswered(call, error, False)) from None
 
     def _unanswered(self, call: Call, error: BaseException, request_began: bool) -> Problem:
-        return unanswered(call.kind, self.connection.base_url, error, request_began=request_began)
+        key = self.connection.api_key
+        return unanswered(call.kind, self.connection.base_url, error, request_began=request_began, key=key)
 
     def _kept_alive(self) -> LimitedSession:
         if self._session is None:
@@ -200,3 +212,10 @@ class SyncHttp:
         if proxy:
             session.proxies = {"http": proxy, "https": proxy}
         return session
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    unpacker = Unpacker(response.headers)
+    for chunk in response.raw.stream(CHUNK, decode_content=False):
+        yield from unpacker.feed(chunk)
+    yield from unpacker.feed(b"")

@@ -19,6 +19,7 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.util.connection import create_connection
 
+from veo_provider.api.echoes import text_without_key
 from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
@@ -28,6 +29,8 @@ from veo_provider.hooks.time_limit import WatchedAdapter
 _PORTS = {"http": 80, "https": 443}
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Public by their number, but a cloud answers its own machines there: Azure; Oracle, and whatever else IANA keeps.
+_OF_CLOUDS = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24")))
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "airflow-provider-veo"}
 
 
@@ -109,7 +112,7 @@ def link_request(url: str, rules: LinkRules, base: str = "") -> requests.Prepare
             raise ValueError("it holds a user name")
         scheme, host, port = origin(request)
     except ValueError as error:  # Those of requests, too.
-        why = printable(str(error), 200)
+        why = printable(text_without_key(str(error), rules.api_key), 200)
         raise ResultProblem(Problem(Reason.UNSAFE_LINK, f"The result's link can't be used: {why}")) from None
     if scheme == "http" and not rules.trusts(host, port):
         _refuse("it is http", host)
@@ -118,7 +121,7 @@ def link_request(url: str, rules: LinkRules, base: str = "") -> requests.Prepare
 
 def is_public(address: str) -> bool:
     """
-    Tell whether an IP address, and any IPv4 address inside it, belongs to the public internet.
+    Tell whether an IP address, and any IPv4 address inside it, belongs to the public internet, and isn't a cloud's own.
 
     :param address: as a socket calls it.
     """
@@ -131,6 +134,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip not in _GLOBAL_V6:
             return False
+    elif any(ip in network for network in _OF_CLOUDS):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 

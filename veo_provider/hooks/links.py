@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from veo_provider.api.answer_reader import without_key
 from veo_provider.api.calls import KEPT_HEADERS, Answer, Kind
+from veo_provider.api.echoes import answer_without_key, text_without_key
 from veo_provider.api.error_body import printable
 from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
@@ -31,7 +31,7 @@ MAX_STALLS = 5
 PAUSE = 0.2
 LONGEST_PAUSE = 3.0
 
-_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
+_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 _REDIRECTS = {301, 302, 303, 307, 308}
 # Stores also keep other words here, such as what an upload was split up with (aws-chunked).
 _COMPRESSED = re.compile(r"\b(?:x-)?(?:gzip|deflate|compress|br|zstd)\b", re.IGNORECASE)
@@ -64,11 +64,12 @@ def open_link(
         raise error(failed.problem) from None
     return VideoStream(
         download.chunks(response),
-        content_type=printable(response.headers.get("Content-Type", ""), 100),
+        content_type=printable(text_without_key(response.headers.get("Content-Type", ""), rules.api_key), 100),
         max_bytes=max_bytes,
         close=download.close,
         size_hint=download.size,
         error=error,
+        key=rules.api_key,
     )
 
 
@@ -92,9 +93,9 @@ class _Download:
         response = self._get({})
         headers = response.headers
         if response.status_code != 200:
-            raise ResultProblem(_refusal(response, self._adapter.shut_down))
+            raise ResultProblem(self._refusal(response))
         if _COMPRESSED.search(headers.get("Content-Encoding", "")):
-            raise bad_result(f"{_shown(response.request)} sends the video compressed, though it was asked not to")
+            raise bad_result(f"{self._shown(response.request)} sends the video compressed, though it was asked not to")
         self.size = _length(response)
         etag = headers.get("ETag", "")
         # A weak one, W/"...", promises nothing about bytes.
@@ -116,7 +117,7 @@ class _Download:
                     if self.size is None:
                         return
                 except _FAILURES as error:
-                    why = _words(error)
+                    why = self._words(error)
             if self._received == self.size:
                 return
             if self._received - before >= CHUNK:
@@ -125,7 +126,7 @@ class _Download:
 
     def _resume(self, why: str) -> tuple[requests.Response, int]:
         """Ask for the rest. Returns the answer, and how many of its bytes are already here."""
-        text = f"The download of {_shown(self._url)} broke off after {self._received} bytes ({why})"
+        text = f"The download of {self._shown(self._url)} broke off after {self._received} bytes ({why})"
         while self._etag and self.size and self._stalls < MAX_STALLS:
             log.info("%s; asking for the rest", text)
             time.sleep(min(PAUSE * 2**self._stalls, LONGEST_PAUSE))
@@ -167,71 +168,70 @@ class _Download:
                 with limited(self._adapter.shut_down, STALL_SECONDS):
                     self._response = response = self._adapter.fetch(request)
             except _FAILURES as error:
-                raise broken_off(f"No answer from {_shown(request)}: {_words(error)}") from None
+                raise broken_off(f"No answer from {self._shown(request)}: {self._words(error)}") from None
             if response.status_code not in _REDIRECTS:
                 return response
             response.close()
             url, base = response.headers.get("Location", ""), str(request.url)
             if not url:
-                raise bad_result(f"{_shown(request)} redirects to nowhere (HTTP {response.status_code})")
-        raise bad_result(f"{_shown(self._url)} redirects more than {MAX_REDIRECTS} times")
+                raise bad_result(f"{self._shown(request)} redirects to nowhere (HTTP {response.status_code})")
+        raise bad_result(f"{self._shown(self._url)} redirects more than {MAX_REDIRECTS} times")
 
+    def _refusal(self, response: requests.Response) -> Problem:
+        """Say why the first answer isn't the video."""
+        status = response.status_code
+        try:
+            with limited(self._adapter.shut_down, STALL_SECONDS):
+                body = response.raw.read(4096, decode_content=False)
+        except _FAILURES:
+            body = b""
+        headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+        answer = answer_without_key(Answer(status, headers, body, time.time()), self._rules.api_key)
+        at_home = "Authorization" in response.request.headers
+        code = _CODE.search(answer.body)
+        named = f" ({code[1].decode()})" if code else ""
+        text = f"{self._shown(response.request)} answered HTTP {status}{named}"
+        # Google's store says 400 ExpiredToken where the others say 403.
+        expired = status == 400 and b"Expired" in (code[1] if code else b"")
+        if expired or status in (_GONE - {401} if at_home else _GONE):
+            reason, transient = Reason.RESULT_GONE, False
+            text += ": the link has died, or the video was removed"
+        elif at_home and status >= 400:
+            return problem_of(Kind.POLL, answer)
+        elif status in (408, 425, 429) or status >= 500:
+            transient = True
+            reason = {408: Reason.NETWORK, 425: Reason.RATE_LIMIT, 429: Reason.RATE_LIMIT}.get(status, Reason.SERVER)
+        else:
+            reason, transient = Reason.PROTOCOL, False
+        return Problem(
+            reason,
+            text,
+            transient=transient,
+            status_code=status,
+            code=code[1].decode() if code else None,
+            retry_after=retry_after(answer),
+        )
 
-def _refusal(response: requests.Response, shut_down: Callable[[], None]) -> Problem:
-    """Say why the first answer isn't the video."""
-    status = response.status_code
-    try:
-        with limited(shut_down, STALL_SECONDS):
-            body = response.raw.read(4096, decode_content=False)
-    except _FAILURES:
-        body = b""
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    key = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
-    answer = without_key(Answer(status, headers, body, time.time()), key)
-    at_home = "Authorization" in response.request.headers
-    code = _CODE.search(body)
-    named = f" ({code[1].decode()})" if code else ""
-    text = f"{_shown(response.request)} answered HTTP {status}{named}"
-    # Google's store says 400 ExpiredToken where the others say 403.
-    expired = status == 400 and b"Expired" in (code[1] if code else b"")
-    if expired or status in (_GONE - {401} if at_home else _GONE):
-        reason, transient = Reason.RESULT_GONE, False
-        text += ": the link has died, or the video was removed"
-    elif at_home and status >= 400:
-        return problem_of(Kind.POLL, answer)
-    elif status in (408, 425, 429) or status >= 500:
-        transient = True
-        reason = {408: Reason.NETWORK, 425: Reason.RATE_LIMIT, 429: Reason.RATE_LIMIT}.get(status, Reason.SERVER)
-    else:
-        reason, transient = Reason.PROTOCOL, False
-    return Problem(
-        reason,
-        text,
-        transient=transient,
-        status_code=status,
-        code=code[1].decode() if code else None,
-        retry_after=retry_after(answer),
-    )
+    def _shown(self, url: str | requests.PreparedRequest) -> str:
+        """Show a URL without its query, which may be a signature."""
+        parts = urlsplit(url if isinstance(url, str) else str(url.url))
+        return self._clean(parts.netloc.rpartition("@")[2] + parts.path)
+
+    def _words(self, error: BaseException) -> str:
+        """Say what the innermost error was: those around it quote the whole URL."""
+        inner: object = error
+        while isinstance(inner, BaseException):
+            error = inner
+            inner = getattr(error, "reason", None)
+            if not isinstance(inner, BaseException):
+                inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+        return self._clean(f"{type(error).__name__}: {error}")
+
+    def _clean(self, text: str) -> str:
+        return printable(text_without_key(text, self._rules.api_key), 200)
 
 
 def _length(response: requests.Response) -> int | None:
     length = response.headers.get("Content-Length", "").strip()
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
     return int(length) if re.fullmatch(r"\d{1,15}", length) and not chunked else None
-
-
-def _shown(url: str | requests.PreparedRequest) -> str:
-    """Show a URL without its query, which may be a signature."""
-    parts = urlsplit(url if isinstance(url, str) else str(url.url))
-    return printable(parts.netloc.rpartition("@")[2] + parts.path, 200)
-
-
-def _words(error: BaseException) -> str:
-    """Say what the innermost error was: those around it quote the whole URL."""
-    inner: object = error
-    while isinstance(inner, BaseException):
-        error = inner
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((part for part in error.args if isinstance(part, BaseException)), None)
-    return printable(f"{type(error).__name__}: {error}", 200)

@@ -17,6 +17,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from veo_provider.hooks.silence import silent
+
 STALL_BYTES = 64 * 1024
 STALL_SECONDS = 120.0
 """How long 64 KB of a video may take: a byte now and then keeps a read timeout from being reached for days."""
@@ -132,6 +134,11 @@ class WatchedAdapter(HTTPAdapter):
 
         self._pools = {"http": Pool, "https": PoolTls}
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request, as ``requests`` calls it."""
+        with silent():
+            return super().send(*args, **kwargs)
 
     def make_socket(self, connection: HTTPConnection, make: Callable[[], socket.socket]) -> socket.socket:
         """Connect; a subclass may do it in another way than ``make``."""

@@ -56,6 +56,10 @@ class VeoHook(BaseHook):
         super().__init__()
         self.veo_conn_id = veo_conn_id
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled or copied: the connection, with its key, is looked up anew."""
+        return {name: value for name, value in vars(self).items() if name not in ("connection", "_http")}
+
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return what the provider metadata says of the form, for the Airflow versions that ask the hook."""
