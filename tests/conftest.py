@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_layer(item))
             # The first one starts the whole Airflow; each wait has a shorter limit of its own.
             item.add_marker(pytest.mark.timeout(900))
-        elif "world" in getattr(item, "fixturenames", ()):
+        elif {"world", "cluster"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("chaos")
             item.add_marker(pytest.mark.timeout(3600))
     items.sort(key=lambda item: _ORDER.index(_layer(item)) if _layer(item) in _ORDER else -1)

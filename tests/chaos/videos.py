@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, task, task_group
 
@@ -11,8 +12,8 @@ from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
 
 
-def videos_dag(dag_id: str) -> DAG:
-    """Make it; the prompts come with the run."""
+def videos_dag(dag_id: str, **generating: Any) -> DAG:
+    """Make it; the prompts come with the run. ``generating``: more arguments of the task that generates."""
     retries = {"retries": 3, "retry_delay": timedelta(seconds=2)}
     params = {"prompts": Param([], type="array"), "bucket": Param("veo-videos", type="string")}
 
@@ -25,7 +26,10 @@ def videos_dag(dag_id: str) -> DAG:
         @task_group
         def one(prompt: str) -> None:
             generate = VeoGenerateOperator(
-                task_id="generate", prompt=prompt, duration_seconds=4, poll_interval=2.0, timeout=900.0
+                task_id="generate",
+                prompt=prompt,
+                duration_seconds=4,
+                **{"poll_interval": 2.0, "timeout": 900.0} | generating,
             )
             VeoToS3Operator(
                 task_id="store",

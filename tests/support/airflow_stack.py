@@ -48,7 +48,7 @@ class AirflowStack:
         }
         self.env = airflow_environment(home, dag_folders, own | dict(env or {}), database_url)
         self.processes: dict[str, ManagedProcess] = {}
-        self._kinds: dict[str, str] = {}
+        self._started_as: dict[str, tuple[str, Mapping[str, str]]] = {}
 
     def start(self) -> None:
         new_home(self.home, self._template)
@@ -66,17 +66,17 @@ class AirflowStack:
     def start_component(
         self, component: str, *, name: str | None = None, env: Mapping[str, str] | None = None
     ) -> ManagedProcess:
-        """Start a component; a second one of its kind needs a name, and a port for its logs in ``env``."""
+        """Start what follows `airflow`; a second one of its kind needs a name, and a port for its logs in ``env``."""
         name = name or component
         process = ManagedProcess(
             name,
-            [program("airflow"), component],
+            [program("airflow"), *component.split()],
             log=self.process_logs / f"{name}.log",
             env=self.env | dict(env or {}),
             cwd=self.home,
         )
         self.processes[name] = process
-        self._kinds[name] = component
+        self._started_as[name] = (component, env or {})
         return process
 
     def second_triggerer(self, name: str = "triggerer-2") -> ManagedProcess:
@@ -91,15 +91,19 @@ class AirflowStack:
     def replace(self, name: str) -> ManagedProcess:
         """Kill a component and start it anew."""
         self.kill(name)
-        return self.start_component(self._kinds[name], name=name)
+        return self._again(name)
 
     def revive(self) -> list[str]:
         """Start what has ended by itself, as an init system would; return the names."""
         ended = [name for name, process in self.processes.items() if not process.running]
         for name in ended:
             self.processes.pop(name).stop()
-            self.start_component(self._kinds[name], name=name)
+            self._again(name)
         return ended
+
+    def _again(self, name: str) -> ManagedProcess:
+        component, env = self._started_as[name]
+        return self.start_component(component, name=name, env=env)
 
     def _healthy(self) -> bool:
         for process in self.processes.values():

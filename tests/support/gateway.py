@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 
-def veo_connection(url: str, api_key: str = "sk-simulator") -> str:
+def veo_connection(url: str, api_key: str = "sk-simulator", **extras: Any) -> str:
     """The value of ``AIRFLOW_CONN_VEO_DEFAULT`` that leads to a simulator."""
     # It hands out plain links on this machine, which the provider refuses unless told.
-    extra = {"allowed_result_hosts": ["127.0.0.1"]}
+    extra = {"allowed_result_hosts": ["127.0.0.1"], **extras}
     return json.dumps({"conn_type": "veo", "host": url, "password": api_key, "extra": extra})
 
 

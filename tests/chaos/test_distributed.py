@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many videos on two workers and two triggerers, of which one each is killed: paid once, and never too many at once."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable
+from functools import partial
+
+import pytest
+
+from tests.chaos.judge import owner_of
+from tests.chaos.world import Event, Job, World
+from tests.support.airflow_cluster import TRIGGERERS, WORKERS
+
+POOL, IN_FLIGHT = 24, 16
+"""Slots of the pool, and ``max_active_tis_per_dag`` of the generating task."""
+
+POLLS = 4
+"""``max_concurrent_polls`` of the connection: for each triggerer."""
+
+WORKER_SLOTS = 4
+
+
+def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
+    """Return how many of these spans of time overlap at most."""
+    steps = sorted((at, step) for begin, end in spans for at, step in ((begin, 1), (end, -1)))
+    now, most = 0, 0
+    for _, step in steps:
+        now += step
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize(("spans", "most"), [([], 0), ([(0, 1), (1, 2)], 1), ([(0, 3), (1, 2), (2, 4)], 2)])
+def test_the_counting(spans: list[tuple[float, float]], most: int) -> None:
+    assert most_at_once(spans) == most
+
+
+def generating(cluster: World, job: Job) -> list[tuple[float, float]]:
+    """Return when each generation of a job ran at the gateway."""
+    spans = []
+    for submit in cluster.simulator.ledger()["submits"]:
+        prompt = str(submit["request"].get("prompt"))
+        if submit["billed"] and owner_of(prompt) in job.owners:
+            seconds = re.search(r"sim:seconds=(\d+)", prompt)
+            assert seconds
+            spans.append((submit["time"], submit["time"] + int(seconds[1])))
+    return spans
+
+
+@pytest.mark.parametrize("victims", [(), (WORKERS[0], TRIGGERERS[0])], ids=["nothing dies", "a worker, a triggerer"])
+def test_many_on_many(victims: tuple[str, ...], cluster: World, full: bool) -> None:
+    count = 300 if full else 24
+    if full and not victims:
+        pytest.skip("the whole form has its victims")
+    pool = {"name": "veo", "slots": POOL, "include_deferred": True}
+    if "veo" not in [known["name"] for known in cluster.api.json("GET", "/pools")["pools"]]:
+        cluster.api.json("POST", "/pools", json=pool)
+    chance = random.Random(300)
+    script = [f"sim:seconds={chance.randint(12, 25)}" for _ in range(count)]
+    job = cluster.begin("distributed", script, dag_id="distributed")
+    middle = 240.0 if full else 30.0
+    events = [
+        Event(middle + 10 * number, f"{name} killed", partial(cluster.airflow.replace, name), must=True)
+        for number, name in enumerate(victims)
+    ]
+    cluster.watch([job], seconds=3000 if full else 600, events=events)
+
+    verdict = cluster.judge(
+        f"{count} on 2 workers, {' and '.join(victims) or 'nothing'} killed", len(victims), cluster.evidence([job])
+    )
+    spans = generating(cluster, job)
+    totals = cluster.simulator.ledger()["totals"]
+    taken = max(end for _, end in spans) - min(begin for begin, _ in spans)
+    cluster.notes.append(
+        f"  {count} videos, {taken:.0f} s from the first submit to the last end; generations at once: "
+        f"{most_at_once(spans)} (limit {IN_FLIGHT}); polls: {totals['polls']}, at once: {totals['max_polls_in_flight']}"
+    )
+    assert verdict.faults == []
+    # Nobody knows of a submit in whose middle its worker was killed; it isn't repeated.
+    assert len(verdict.unknown) <= (WORKER_SLOTS if victims else 0)
+    assert verdict.stored == count - len(verdict.unknown)
+    # A killed task waits for its retry without a slot, while its generation runs on.
+    assert most_at_once(spans) <= IN_FLIGHT + (WORKER_SLOTS if victims else 0)
+    assert totals["max_polls_in_flight"] <= POLLS * len(TRIGGERERS) + WORKER_SLOTS * len(WORKERS)
+    holders = held_by(cluster, job)
+    assert len(holders) == len(TRIGGERERS), holders
+
+
+def held_by(cluster: World, job: Job) -> set[str]:
+    """Return which triggerers have polled for a job: each writes logs of its own."""
+    logs = (cluster.airflow.home / "logs").rglob(f"*{job.run.run_id}*/**/*.log.trigger.*.log")
+    return {path.name.split(".")[-2] for path in logs}
