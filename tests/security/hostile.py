@@ -104,6 +104,11 @@ LENGTHS = [
     Hostile("two lengths", with_body([_SOUND[:20]], _LENGTH % 20, _LENGTH % 4000)),
     Hostile("a chunk of 2^64 bytes", with_body([b"ffffffffffffffff\r\n" + _SOUND], _CHUNKED)),
     Hostile("a chunk below zero", with_body([b"-5\r\n" + _SOUND], _CHUNKED)),
+    Hostile("a chunk of -1 bytes", _fresh(lambda: itertools.chain([b"-1\r\n"], repeated(b"x")), _CHUNKED)),
+    Hostile(
+        "an error in a chunk of -1 bytes",
+        lambda: itertools.chain([b"HTTP/1.1 502 X\r\n%s\r\n\r\n-1\r\n" % _CHUNKED], repeated(b"x")),
+    ),
     Hostile("a chunk of no size", with_body([b"zz\r\n" + _SOUND], _CHUNKED)),
     Hostile("a chunk that breaks off", with_body([b"ff\r\n" + _SOUND[:20]], _CHUNKED)),
     Hostile("a size line without end", _fresh(lambda: itertools.chain([b"1;"], repeated(b"x")), _CHUNKED)),
