@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import sqlite3
 import uuid
+from contextlib import closing
+from urllib.parse import urlencode
 
 import pytest
 
@@ -149,6 +153,43 @@ def test_the_key_is_nowhere(stack: AirflowStack, runs: dict[str, Run], stack_sim
     assert any(name.startswith("logs/") for name in found)
 
     assert secret_bytes_in(stack.home, stack_simulator.api_key) == []
+
+
+def test_the_key_is_in_no_row_of_the_database(
+    stack: AirflowStack, runs: dict[str, Run], stack_simulator: Simulator
+) -> None:
+    """Row by row: in the file's own bytes a long value is cut into pages."""
+    assert all(run.ended for run in runs.values())
+    key = stack_simulator.api_key
+    with closing(sqlite3.connect(f"file:{stack.home / 'airflow.db'}?mode=ro", uri=True)) as database:
+        dump = "\n".join(database.iterdump())
+    assert stack.api.xcom(runs["moto"], "generate") in dump
+    for spelling in (key, key.encode().hex(), base64.b64encode(key.encode()).decode().rstrip("=")):
+        assert spelling.lower() not in dump.lower()
+
+
+def test_the_key_is_in_nothing_that_is_served(
+    stack: AirflowStack, runs: dict[str, Run], stack_simulator: Simulator
+) -> None:
+    """Neither by the page's API nor by Airflow's own: tasks with their rendered fields, XComs, logs, events."""
+    paths = ["/veo/", "/veo/api/generations?limit=100"]
+    paths += [
+        f"/api/v2/{name}" for name in ("eventLogs", "assets/events", "assets", "connections", "dagSources/e2e_to_s3")
+    ]
+    for run in runs.values():
+        tasks = f"/api/v2{run.path}/taskInstances"
+        video = urlencode({"dag_id": run.dag_id, "run_id": run.run_id, "task_id": "store", "index": 0})
+        paths += [tasks, f"/veo/api/generations?dag_id={run.dag_id}", f"/veo/api/video?{video}"]
+        for task_id in ("generate", "store"):
+            paths += [f"{tasks}/{task_id}", f"{tasks}/{task_id}/logs/1", f"{tasks}/{task_id}/xcomEntries"]
+            paths += [f"{tasks}/{task_id}/xcomEntries/{name}" for name in ("veo_generation", "veo_videos")]
+    answers = {path: stack.api.request("GET", path, allow_redirects=False) for path in paths}
+    served = {path: f"{answer.headers} {answer.text}" for path, answer in answers.items() if answer.status_code < 400}
+    # The answers are those that would show it.
+    generation_id = stack.api.xcom(runs["moto"], "generate")
+    assert sum(generation_id in text for text in served.values()) > 5
+    assert any("rendered_fields" in text for text in served.values())
+    assert not [path for path, text in served.items() if stack_simulator.api_key in text]
 
 
 def test_the_key_went_nowhere_else(stack: AirflowStack, runs: dict[str, Run], stack_simulator: Simulator) -> None:

@@ -19,7 +19,7 @@ from veo_provider.api.errors import problem_of, unanswered
 from veo_provider.api.problem import Problem
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off, decode_base64
 from veo_provider.hooks.connection import VeoConnection
-from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, unstalled
+from veo_provider.hooks.time_limit import STALL_SECONDS, LimitedSession, limited, pieces, unstalled
 from veo_provider.hooks.unpacking import ACCEPTED, Unpacker
 
 log = logging.getLogger(__name__)
@@ -216,6 +216,6 @@ class SyncHttp:
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
     unpacker = Unpacker(response.headers)
-    for chunk in response.raw.stream(CHUNK, decode_content=False):
+    for chunk in pieces(response, CHUNK):
         yield from unpacker.feed(chunk)
     yield from unpacker.feed(b"")

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import requests
@@ -19,7 +20,7 @@ from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off
 from veo_provider.hooks.link_rules import LinkAdapter, LinkRules, link_request, origin
-from veo_provider.hooks.time_limit import STALL_SECONDS, limited, unstalled
+from veo_provider.hooks.time_limit import STALL_SECONDS, limited, pieces, unstalled
 from veo_provider.raising import error_for
 
 __all__ = ["LinkRules", "open_link"]
@@ -39,6 +40,7 @@ _COMPRESSED = re.compile(r"\b(?:x-)?(?:gzip|deflate|compress|br|zstd)\b", re.IGN
 _GONE = {401, 403, 404, 410}
 _CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
 _RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})")
+_MAX_REFUSAL = 4096
 log = logging.getLogger(__name__)
 
 
@@ -109,7 +111,7 @@ class _Download:
             before, why = self._received, "the connection ended"
             with response:
                 try:
-                    raw = response.raw.stream(CHUNK, decode_content=False)
+                    raw = pieces(response, CHUNK)
                     for chunk in unstalled(raw, self._adapter.shut_down, STALL_SECONDS):
                         fresh, skip = chunk[skip:], max(0, skip - len(chunk))
                         self._received += len(fresh)
@@ -180,11 +182,12 @@ class _Download:
     def _refusal(self, response: requests.Response) -> Problem:
         """Say why the first answer isn't the video."""
         status = response.status_code
-        try:
-            with limited(self._adapter.shut_down, STALL_SECONDS):
-                body = response.raw.read(4096, decode_content=False)
-        except _FAILURES:
-            body = b""
+        body = b""
+        with suppress(*_FAILURES), limited(self._adapter.shut_down, STALL_SECONDS):
+            for piece in pieces(response, _MAX_REFUSAL):
+                body += piece
+                if len(body) >= _MAX_REFUSAL:
+                    break
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
         answer = answer_without_key(Answer(status, headers, body, time.time()), self._rules.api_key)
         at_home = "Authorization" in response.request.headers

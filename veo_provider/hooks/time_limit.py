@@ -159,6 +159,20 @@ class WatchedAdapter(HTTPAdapter):
                 socket.socket.shutdown(getattr(made, "socket", made), socket.SHUT_RDWR)
 
 
+def pieces(response: requests.Response, size: int) -> Iterator[bytes]:
+    """
+    Read a body as it came, still packed.
+
+    :param response: whose body.
+    :param size: bytes that a piece may have.
+    """
+    raw = response.raw
+    # What urllib3 has for chunks takes a size of -1 for "all there is", and in older versions a line of any length.
+    read = raw.read1 if getattr(raw, "chunked", False) else raw.read
+    while piece := read(size, decode_content=False):
+        yield piece
+
+
 def unstalled(chunks: Iterable[bytes], shut_down: Callable[[], None], seconds: float) -> Iterator[bytes]:
     """
     Pass chunks on; if 64 KB of them take too long, end the connection they come from.
