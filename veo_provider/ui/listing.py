@@ -134,10 +134,15 @@ def list_generations(
     return Page(found, end)
 
 
-def dags_with_generations(session: Session, dag_ids: Collection[str]) -> list[str]:
-    """Return the DAGs that have generated anything."""
-    query = select(XComModel.dag_id).where(XComModel.key == GENERATION_XCOM, XComModel.dag_id.in_(dag_ids)).distinct()
-    return sorted(session.scalars(query))
+def dags_with_facts(session: Session, dag_ids: Collection[str]) -> dict[str, set[str]]:
+    """Return the DAGs that have generated or stored anything, and which of the two XComs they have."""
+    keys = XComModel.key.in_((GENERATION_XCOM, VIDEOS_XCOM))
+    found: dict[str, set[str]] = {}
+    for dag_id, key in session.execute(
+        select(XComModel.dag_id, XComModel.key).where(keys, XComModel.dag_id.in_(dag_ids)).distinct()
+    ):
+        found.setdefault(dag_id, set()).add(key)
+    return found
 
 
 def find_video(session: Session, owner: TaskKey, index: int) -> Video | None:

@@ -22,7 +22,7 @@ from tests.support.s3 import S3Server
 from veo_provider.transfers.stored import Marks
 
 VIDEO = bytes(range(256)) * 40
-USERS = {"admin": "admin", "viewer": "viewer", "only-cats": "viewer", "only-dogs": "viewer"}
+USERS = {"admin": "admin", "viewer": "viewer", "only-cats": "viewer", "only-dogs": "viewer", "blind-cats": "viewer"}
 EPOCH = 1_790_000_000
 
 
