@@ -106,18 +106,25 @@ class Page:
 
 
 def start_page(
-    home: Path, template: Path | None, rows: list[dict[str, Any]], env: Mapping[str, str], database: str | None = None
+    home: Path,
+    template: Path | None,
+    rows: list[dict[str, Any]],
+    env: Mapping[str, str],
+    *,
+    database: str | None = None,
+    path: str = "",
 ) -> Iterator[Page]:
     """Start an API server on a database with these rows: a copy of the template's, or one that has a URL."""
     home.mkdir(parents=True)
-    url = f"http://127.0.0.1:{free_port()}"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}{path}"
     passwords = home / "passwords.json"
     passwords.write_text(json.dumps(dict.fromkeys(USERS, "word")))
     environment = airflow_environment(
         home, (), {"AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__BASE_URL": url, **env}, database
     )
     environment |= {
-        "AIRFLOW__API__PORT": url.rpartition(":")[2],
+        "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.rights.ByDag",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",

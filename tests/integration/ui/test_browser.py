@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -63,6 +64,37 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweed
         "AIRFLOW__VEO__UI_LINK_SECONDS": str(LINK_SECONDS),
     }
     yield from start_page(folder / "home", migrated_home, rows, env)
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path) -> Iterator[Page]:
+    """The page of an Airflow that has a path of its own behind a proxy."""
+    folder = tmp_path_factory.mktemp("proxied").resolve()
+    noise(folder / "clip.mp4", 1)
+    (folder / "clip.mp4.veo.json").write_text(json.dumps(marks("g-0")))
+    rows = [
+        row("cats", "generate", 0, veo_generation=facts("g-0")),
+        row("cats", "store", 0, veo_videos=[stored(f"file://{folder}/clip.mp4", "g-0")]),
+    ]
+    env = {"AIRFLOW__VEO__UI_FOLDERS": str(folder)}
+    yield from start_page(folder / "home", migrated_home, rows, env, path="/behind/proxy")
+
+
+def test_below_a_path_of_a_proxy(proxied: Page, browser: Browser) -> None:
+    root = proxied.url.removesuffix("/behind/proxy")
+    with window(browser, proxied.url, proxied.tokens["admin"]) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{proxied.url}/")
+        page.get_by_role("button", name="Browse").click()
+        page.get_by_role("menuitem", name="Veo videos").click()
+        inside = page.frame_locator("iframe")
+        assert play(inside.locator("video"), 0.3)["width"] == 640
+        link = f"{proxied.url}/dags/cats/runs/r%2B1/tasks/generate"
+        expect(inside.get_by_role("link")).to_have_attribute("href", link)
+        ours = [url for url in asked if "/veo" in url]
+        assert {"page.css", "page.js"} <= {url.rpartition("/")[2] for url in ours}
+        assert [url for url in ours if url.startswith(root) and not url.startswith(f"{proxied.url}/")] == []
 
 
 def test_page_by_page(crowd: Page, browser: Browser) -> None:

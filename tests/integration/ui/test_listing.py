@@ -36,7 +36,7 @@ def page(request: pytest.FixtureRequest, world: World) -> Iterator[Page]:
         return
     home = world.folder / "home-postgresql"
     with Postgres(world.folder / "postgres.log") as postgres:
-        yield from start_page(home, None, world.rows, world.env, postgres.url)
+        yield from start_page(home, None, world.rows, world.env, database=postgres.url)
 
 
 def test_newest_first_with_their_states(page: Page) -> None:
