@@ -92,6 +92,10 @@ def test_below_a_path_of_a_proxy(proxied: Page, browser: Browser) -> None:
         assert play(inside.locator("video"), 0.3)["width"] == 640
         link = f"{proxied.url}/dags/cats/runs/r%2B1/tasks/generate"
         expect(inside.get_by_role("link")).to_have_attribute("href", link)
+        # Airflow's own switch between the colours puts a class there.
+        for dark in (True, False):
+            page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
+            expect(inside.locator("html.dark")).to_have_count(int(dark))
         ours = [url for url in asked if "/veo" in url]
         assert {"page.css", "page.js"} <= {url.rpartition("/")[2] for url in ours}
         assert [url for url in ours if url.startswith(root) and not url.startswith(f"{proxied.url}/")] == []
@@ -188,6 +192,28 @@ def test_by_keyboard_and_in_both_colours(scheme: str, crowd: Page, browser: Brow
         assert page.locator("video").first.get_attribute("aria-label") == "Video 1: The film g-999"
         contrast = page.evaluate(CONTRAST)
         assert min(contrast.values()) >= 4.5, contrast
+
+
+def test_the_colours_follow_the_system(crowd: Page, browser: Browser) -> None:
+    with window(browser, crowd.url, crowd.tokens["admin"], color_scheme="light") as page:
+        page.goto(f"{crowd.url}/veo/?dag_id=cats")
+        expect(page.locator("html.dark")).to_have_count(0)
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator("html.dark")).to_have_count(1)
+
+
+@pytest.mark.parametrize("after", ["more", None])
+def test_the_focus_stays_where_nothing_came(after: str | None, crowd: Page, browser: Browser) -> None:
+    with window(browser, crowd.url, crowd.tokens["admin"]) as page:
+        page.goto(f"{crowd.url}/veo/?dag_id=cats")
+        expect(page.locator("#generations > li")).to_have_count(24)
+        # As a filter answers that has looked through thousands in vain.
+        nothing = {"generations": [], "after": after, "dags": None, "link_seconds": 300}
+        page.route("**/api/generations?*", lambda route: route.fulfill(json=nothing))
+        more = page.get_by_role("button", name="Show older ones")
+        more.focus()
+        page.keyboard.press("Enter")
+        expect(more if after else page.get_by_role("status")).to_be_focused()
 
 
 def test_the_connection_form(crowd: Page, browser: Browser) -> None:
