@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -208,7 +209,7 @@ def test_the_focus_stays_where_nothing_came(after: str | None, crowd: Page, brow
         page.goto(f"{crowd.url}/veo/?dag_id=cats")
         expect(page.locator("#generations > li")).to_have_count(24)
         # As a filter answers that has looked through thousands in vain.
-        nothing = {"generations": [], "after": after, "dags": None, "link_seconds": 300}
+        nothing: dict[str, Any] = {"generations": [], "after": after, "dags": None, "link_seconds": 300}
         page.route("**/api/generations?*", lambda route: route.fulfill(json=nothing))
         more = page.get_by_role("button", name="Show older ones")
         more.focus()
