@@ -21,7 +21,8 @@ def write(rows: list[dict[str, Any]]) -> None:
     """
     Write task instances.
 
-    :param rows: of each its ids, ``state``, ``xcoms`` by key, and ``at``: epoch seconds.
+    :param rows: of each its ids, ``state``, ``xcoms`` by key, and ``at``: epoch seconds. Airflow's server keeps an XCom
+        as a text of JSON, and so do we, unless it is ``native``.
     """
     with create_session() as session:
         session.execute(insert(DagBundleModel).values(name="rows", active=True))
@@ -41,9 +42,9 @@ def write(rows: list[dict[str, Any]]) -> None:
             session.execute(insert(TaskInstance).values(**keys, pool="default_pool", state=row["state"]))
             at = datetime.fromtimestamp(row["at"], UTC)
             for key, value in row["xcoms"].items():
-                session.execute(
-                    insert(XComModel).values(**keys, dag_run_id=runs[run], key=key, value=value, timestamp=at)
-                )
+                kept = value if row.get("native") else json.dumps(value)
+                xcom = {**keys, "dag_run_id": runs[run], "key": key, "value": kept, "timestamp": at}
+                session.execute(insert(XComModel).values(**xcom))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Reader:
         )
 
     def dag_ids(self) -> set[str]:
-        """Return the DAGs that he may read."""
+        """Return the DAGs that he may read; that says nothing yet of the XComs of each."""
         if not self.may_read(None):
             return set()
         return get_auth_manager().get_authorized_dag_ids(user=self._user, method="GET")

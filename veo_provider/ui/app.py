@@ -12,9 +12,10 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
+from veo_provider.operators.xcoms import GENERATION_XCOM
 from veo_provider.ui.access import Reader, ReaderDep
 from veo_provider.ui.facts import State, TaskKey, Video
-from veo_provider.ui.listing import Cursor, Scope, dags_with_generations, find_video, list_generations
+from veo_provider.ui.listing import Cursor, Scope, dags_with_facts, find_video, list_generations
 from veo_provider.ui.serving import Server, not_found
 from veo_provider.ui.stores import link_seconds
 
@@ -66,12 +67,15 @@ def make_app() -> FastAPI:
         if scope.dag_id and not (scope.dag_id in dag_ids and reader.may_read(scope.dag_id)):
             raise HTTPException(404, "There is no such DAG")
         with create_session() as session:
-            found = list_generations(session, dag_ids, scope, state, cursor, limit)
-            dags = dags_with_generations(session, dag_ids) if cursor is None else None
+            known = dags_with_facts(session, dag_ids)
+        # Whether somebody may read a DAG's XComs is asked for each; it takes a session of its own.
+        known = {dag: keys for dag, keys in known.items() if reader.may_read(dag)}
+        with create_session() as session:
+            found = list_generations(session, set(known), scope, state, cursor, limit)
         return {
             "generations": found.generations,
             "after": None if found.cursor is None else str(found.cursor),
-            "dags": dags,
+            "dags": sorted(dag for dag, keys in known.items() if GENERATION_XCOM in keys) if cursor is None else None,
             "link_seconds": link_seconds(),
         }
 

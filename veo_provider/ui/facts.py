@@ -87,6 +87,12 @@ def read_json(value: Any) -> Any:
         return value
 
 
+def read_facts(value: Any) -> Mapping[str, Any]:
+    """Return what an XCom ``veo_generation`` says; nothing, if it isn't a mapping."""
+    facts = read_json(value)
+    return facts if isinstance(facts, Mapping) else {}
+
+
 def read_videos(owner: TaskKey, value: Any) -> Iterator[Video]:
     """
     Read an XCom ``veo_videos``; what isn't a video in it is left out.
@@ -114,8 +120,7 @@ def describe(owner: TaskKey, value: Any, task_state: str | None, videos: list[Vi
     :param task_state: the state of that task instance.
     :param videos: what was stored of it.
     """
-    facts = read_json(value)
-    facts = facts if isinstance(facts, Mapping) else {}
+    facts = read_facts(value)
     asked = facts.get("request")
     asked = asked if isinstance(asked, Mapping) else {}
     cost = facts.get("cost_usd")
@@ -149,6 +154,11 @@ def state_of(facts: Mapping[str, Any], task_state: str | None, *, stored: bool) 
     return "failed" if task_state in _ENDED else "waiting"
 
 
+def states_of(facts: Mapping[str, Any], task_state: str | None) -> set[str]:
+    """Return the states that a generation may be in before anybody has looked for its videos."""
+    return {state_of(facts, task_state, stored=stored) for stored in (True, False)}
+
+
 def _media(value: Any) -> Mapping[str, Any]:
     known = value if isinstance(value, Mapping) else {}
     return {name: _plain(known[name]) for name in _MEDIA if known.get(name) is not None}
@@ -163,8 +173,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    return value[:MAX_TEXT] if isinstance(value, str) else None
+    return _sendable(value) if isinstance(value, str) else None
+
+
+def _sendable(text: str) -> str:
+    # JSON can name halves of characters, which no answer can hold.
+    return text[:MAX_TEXT].encode(errors="replace").decode()
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool) or _is_number(value) else str(value)[:MAX_TEXT]
+    return value if isinstance(value, bool) or _is_number(value) else _sendable(str(value))

@@ -12,15 +12,18 @@ from typing import Any, Self
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import Row, Select, Text, and_, cast, or_, select, tuple_
+from sqlalchemy import Row, Select, Text, and_, cast, false, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from veo_provider.api.calls import id_problem
 from veo_provider.operators.xcoms import GENERATION_XCOM, VIDEOS_XCOM
-from veo_provider.ui.facts import TaskKey, Video, describe, read_json, read_videos
+from veo_provider.ui.facts import TaskKey, Video, describe, read_facts, read_videos, states_of
 
-BATCH = 200
 MAX_SCANNED = 2000
 """Rows that one request looks through for those in the state that is asked for."""
+
+MAX_LOOKED_UP = 120
+"""Of these, those whose videos it looks up to know their state."""
 
 MAX_ELSEWHERE = 500
 MAX_OF_TRANSFER = 100
@@ -114,25 +117,32 @@ def list_generations(
     found: list[dict[str, Any]] = []
     if after is None and None not in (scope.dag_id, scope.run_id, scope.task_id):
         found += _of_transfer(session, dag_ids, scope, state)
-    scanned, batch = 0, limit if state is None else BATCH
-    while scanned < MAX_SCANNED:
-        rows = session.execute(_generations(dag_ids, scope, after).limit(batch)).all()
-        scanned += len(rows)
-        videos = _videos_of(session, dag_ids, rows)
-        for row in rows:
-            after = Cursor(row.timestamp, row.dag_run_id, row.task_id, row.map_index)
+    wanted = limit if state is None else MAX_SCANNED
+    rows = session.execute(_generations(dag_ids, scope, after).limit(wanted)).all()
+    end = _after(rows[-1]) if len(rows) == wanted else None
+    fitting = [row for row in rows if state is None or state in _states(row)]
+    if len(fitting) > MAX_LOOKED_UP:
+        fitting = fitting[:MAX_LOOKED_UP]
+        end = _after(fitting[-1])
+    for start in range(0, len(fitting), limit):
+        some = fitting[start : start + limit]
+        videos = _videos_of(session, dag_ids, some)
+        for row in some:
             found += _describe([row], videos, state)
             if len(found) >= limit:
-                return Page(found, after)
-        if len(rows) < batch:
-            return Page(found, None)
-    return Page(found, after)
+                return Page(found, _after(row))
+    return Page(found, end)
 
 
-def dags_with_generations(session: Session, dag_ids: Collection[str]) -> list[str]:
-    """Return the DAGs that have generated anything."""
-    query = select(XComModel.dag_id).where(XComModel.key == GENERATION_XCOM, XComModel.dag_id.in_(dag_ids)).distinct()
-    return sorted(session.scalars(query))
+def dags_with_facts(session: Session, dag_ids: Collection[str]) -> dict[str, set[str]]:
+    """Return the DAGs that have generated or stored anything, and which of the two XComs they have."""
+    keys = XComModel.key.in_((GENERATION_XCOM, VIDEOS_XCOM))
+    found: dict[str, set[str]] = {}
+    for dag_id, key in session.execute(
+        select(XComModel.dag_id, XComModel.key).where(keys, XComModel.dag_id.in_(dag_ids)).distinct()
+    ):
+        found.setdefault(dag_id, set()).add(key)
+    return found
 
 
 def find_video(session: Session, owner: TaskKey, index: int) -> Video | None:
@@ -181,19 +191,21 @@ def _of_transfer(session: Session, dag_ids: Collection[str], scope: Scope, state
     return found + [one for one in bare if one["generation_id"] not in newest and state in (None, one["state"])]
 
 
-def _videos_of(session: Session, dag_ids: Collection[str], rows: Iterable[Row[Any]]) -> dict[str, list[Video]]:
-    """Return the videos of generations by their ids: first those stored in the same run, then those elsewhere."""
+def _videos_of(session: Session, dag_ids: Collection[str], rows: Collection[Row[Any]]) -> dict[str, list[Video]]:
+    """Return the videos of generations by their ids: those stored beside them, or else anywhere."""
     wanted = {gid for row in rows if (gid := _id_of(row))}
     runs = {row.dag_run_id for row in rows}
     found: dict[str, list[Video]] = {}
-    if not wanted:
-        return found
-    _sort_in(found, wanted, session.execute(_videos(dag_ids).where(XComModel.dag_run_id.in_(runs))).all())
-    if missing := wanted - set(found):
-        query = _videos(dag_ids).where(XComModel.dag_run_id.not_in(runs), _names(missing))
-        oldest = min(row.timestamp for row in rows if _id_of(row) in missing)
-        newest_first = query.where(XComModel.timestamp > oldest).order_by(XComModel.timestamp.desc())
-        _sort_in(found, missing, session.execute(newest_first.limit(MAX_ELSEWHERE)).all())
+    # A run may have stored thousands: a mapped transfer has the index of what it stores.
+    beside = XComModel.map_index.in_({row.map_index for row in rows} | {-1})
+    _sort_in(found, wanted, session.execute(_videos(dag_ids).where(XComModel.dag_run_id.in_(runs), beside)).all())
+    missing = [row for row in rows if (gid := _id_of(row)) and gid not in found and "succeeded" in _states(row)]
+    if missing:
+        later = XComModel.timestamp > min(row.timestamp for row in missing)
+        ids = {_id_of(row) for row in missing}
+        query = _videos(dag_ids).where(or_(XComModel.dag_run_id.in_(runs), later), _names(ids))
+        newest_first = query.order_by(XComModel.timestamp.desc())
+        _sort_in(found, ids, session.execute(newest_first.limit(MAX_ELSEWHERE)).all())
     return found
 
 
@@ -214,7 +226,14 @@ def _videos(dag_ids: Collection[str]) -> Select[Any]:
 def _names(generation_ids: Iterable[str]) -> Any:
     """Return the condition that an XCom's text holds one of the ids."""
     text = cast(XComModel.value, Text)
-    return or_(*(text.contains(json.dumps(gid)[1:-1], autoescape=True) for gid in sorted(generation_ids)))
+    spelled = {one for gid in generation_ids if not id_problem(gid) for one in _spellings(gid)}
+    return or_(false(), *(text.contains(one, autoescape=True) for one in sorted(spelled)))
+
+
+def _spellings(generation_id: str) -> set[str]:
+    """Return how databases spell an id: in JSON, or in the text of JSON that Airflow's own server makes of an XCom."""
+    once = {json.dumps(generation_id, ensure_ascii=plain)[1:-1] for plain in (True, False)}
+    return once | {json.dumps(one, ensure_ascii=plain)[1:-1] for one in once for plain in (True, False)}
 
 
 def _read(rows: Iterable[Row[Any]]) -> Iterator[Video]:
@@ -231,7 +250,14 @@ def _owner(row: Row[Any]) -> TaskKey:
     return TaskKey(row.dag_id, row.run_id, row.task_id, row.map_index)
 
 
+def _after(row: Row[Any]) -> Cursor:
+    return Cursor(row.timestamp, row.dag_run_id, row.task_id, row.map_index)
+
+
+def _states(row: Row[Any]) -> set[str]:
+    return states_of(read_facts(row.value), row.state)
+
+
 def _id_of(row: Row[Any]) -> str:
-    facts = read_json(row.value)
-    gid = facts.get("generation_id") if isinstance(facts, dict) else None
-    return gid if isinstance(gid, str) else ""
+    gid = read_facts(row.value).get("generation_id")
+    return gid if isinstance(gid, str) and not id_problem(gid) else ""

@@ -16,14 +16,14 @@ import pytest
 import requests
 
 from tests.conftest import BUCKET
-from tests.support.airflow_home import airflow_environment, new_home
+from tests.support.airflow_home import airflow_environment, migrate, new_home
 from tests.support.processes import ROOT, ManagedProcess, free_port, program, wait_until
 from tests.support.s3 import S3Server
 from veo_provider.transfers.stored import Marks
 
 VIDEO = bytes(range(256)) * 40
 POSTER = b"\xff\xd8\xff\xfe" + bytes(range(200))
-USERS = {"admin": "admin", "viewer": "viewer", "only-cats": "viewer", "only-dogs": "viewer"}
+USERS = {"admin": "admin", "viewer": "viewer", "only-cats": "viewer", "only-dogs": "viewer", "blind-cats": "viewer"}
 EPOCH = 1_790_000_000
 
 
@@ -53,7 +53,7 @@ def stored(uri: str, gid: str, **more: Any) -> dict[str, Any]:
 def row(dag_id: str, task_id: str, at: int, state: str = "success", **more: Any) -> dict[str, Any]:
     """One task instance of the run `r+1`, with its XComs."""
     keys = {"dag_id": dag_id, "run_id": "r+1", "task_id": task_id, "state": state, "at": EPOCH + at}
-    return keys | {name: more.pop(name) for name in ("map_index", "run_id") if name in more} | {"xcoms": more}
+    return keys | {name: more.pop(name) for name in ("map_index", "run_id", "native") if name in more} | {"xcoms": more}
 
 
 def marks(gid: str, index: int = 0) -> dict[str, Any]:
@@ -108,17 +108,26 @@ class Page:
         return self.get("/api/video", user, params=query, **kwargs)
 
 
-def start_page(home: Path, template: Path, rows: list[dict[str, Any]], env: Mapping[str, str]) -> Iterator[Page]:
-    """Start an API server on a database with these rows."""
+def start_page(
+    home: Path,
+    template: Path | None,
+    rows: list[dict[str, Any]],
+    env: Mapping[str, str],
+    *,
+    database: str | None = None,
+    path: str = "",
+) -> Iterator[Page]:
+    """Start an API server on a database with these rows: a copy of the template's, or one that has a URL."""
     home.mkdir(parents=True)
-    url = f"http://127.0.0.1:{free_port()}"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}{path}"
     passwords = home / "passwords.json"
     passwords.write_text(json.dumps(dict.fromkeys(USERS, "word")))
     environment = airflow_environment(
-        home, (), {"AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__BASE_URL": url, **env}
+        home, (), {"AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__BASE_URL": url, **env}, database
     )
     environment |= {
-        "AIRFLOW__API__PORT": url.rpartition(":")[2],
+        "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.rights.ByDag",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
@@ -127,6 +136,8 @@ def start_page(home: Path, template: Path, rows: list[dict[str, Any]], env: Mapp
         "PYTHONPATH": str(ROOT),
     }
     new_home(home, template)
+    if template is None:
+        migrate(environment)
     command = [sys.executable, "-m", "tests.support.rows"]
     subprocess.run(command, cwd=ROOT, env=environment, input=json.dumps(rows), text=True, check=True)
     log = home / "api-server.log"
@@ -153,9 +164,18 @@ def _token(url: str, name: str) -> str:
         return token
 
 
+@dataclass
+class World:
+    """Every kind of generation: where files are, what is in the database, and an API server's settings."""
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    env: dict[str, str]
+
+
 @pytest.fixture(scope="session")
-def page(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweedfs: S3Server) -> Iterator[Page]:
-    """The page over every kind of generation."""
+def world(tmp_path_factory: pytest.TempPathFactory, seaweedfs: S3Server) -> World:
+    """Store the videos."""
     folder = tmp_path_factory.mktemp("videos").resolve()
     of_file = put_file(folder / "shown" / "clip #1?.mp4", "g-file")
     hidden = put_file(folder / "hidden" / "clip.mp4", "g-hidden")
@@ -192,6 +212,18 @@ def page(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweedf
         row("cats", "no_wait", 60, veo_generation=facts("g-sub", status="submitted", videos=None)),
         row("cats", "forged", 50, veo_videos=[stored(f"s3://{BUCKET}/payroll.csv", "g-s3", **s3)]),
         row("cats", "forged_file", 50, veo_videos=[stored(f"file://{plain}", "g-file")]),
+        # As ids may be, and stored in another run, by what is kept either way.
+        *(
+            made
+            for number, native in enumerate((False, True))
+            for gid in (f'g"ü\\{number}',)
+            for made in (
+                row("cats", f"odd_id_{number}", 45 - number, veo_generation=facts(gid), native=native),
+                row("dogs", f"store_{number}", 46, run_id="r2", veo_videos=[stored(of_s3, gid, **s3)], native=native),
+            )
+        ),
+        row("cats", "half", 42, veo_generation=facts("\ud800", message="\ud800", request={"prompt": "\ud800"})),
+        row("cats", "half", 42, run_id="r2", veo_videos=[stored("s3://b/\ud800", "\ud800")]),
         row("cats", "odd", 40, veo_generation="no facts", veo_videos={"no": "list"}),
         row("dogs", "generate", 30, veo_generation=facts("g-file", cost_usd="unknown")),
         row("dogs", "store", 31, veo_videos=[stored(of_file, "g-file")]),
@@ -223,4 +255,16 @@ def page(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweedf
         **seaweedfs.own_credentials(),
         "AIRFLOW__VEO__UI_FOLDERS": f"/nonexistent, {folder / 'shown'}",
     }
-    yield from start_page(folder / "home", migrated_home, rows, env)
+    return World(folder, rows, env)
+
+
+@pytest.fixture(scope="session")
+def sqlite_page(world: World, migrated_home: Path) -> Iterator[Page]:
+    """The page over every kind of generation."""
+    yield from start_page(world.folder / "home", migrated_home, world.rows, world.env)
+
+
+@pytest.fixture(scope="session")
+def page(sqlite_page: Page) -> Page:
+    """The same, where the database makes no difference."""
+    return sqlite_page

@@ -62,6 +62,15 @@ def test_a_generation_of_a_forbidden_dag_lends_no_facts(page: Page) -> None:
     assert all_of_it["stored"][0]["task_id"] == "store_cats"
 
 
+def test_a_dag_whose_xcoms_may_not_be_read_is_not_there(page: Page) -> None:
+    assert {one["dag_id"] for one in page.generations("blind-cats")} == {"dogs"}
+    assert page.get("/api/generations", "blind-cats").json()["dags"] == ["dogs"]
+    assert page.get("/api/generations", "blind-cats", params={"dag_id": "cats"}).status_code == 404
+    assert page.video("cats", "store", "blind-cats").status_code == 404
+    (mine,) = page.generations("blind-cats", dag_id="dogs", run_id="r+1", task_id="store_cats")
+    assert (mine["dag_id"], mine["request"]) == ("dogs", {})
+
+
 def test_a_video_of_two_dags_plays_from_the_one_that_may_be_read(page: Page) -> None:
     assert page.video("dogs", "store_cats", "only-dogs").status_code == 302
     assert page.video("cats", "store", "only-dogs").status_code == 404

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -64,6 +66,41 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path, seaweed
         "AIRFLOW__VEO__UI_LINK_SECONDS": str(LINK_SECONDS),
     }
     yield from start_page(folder / "home", migrated_home, rows, env)
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory, migrated_home: Path) -> Iterator[Page]:
+    """The page of an Airflow that has a path of its own behind a proxy."""
+    folder = tmp_path_factory.mktemp("proxied").resolve()
+    noise(folder / "clip.mp4", 1)
+    (folder / "clip.mp4.veo.json").write_text(json.dumps(marks("g-0")))
+    rows = [
+        row("cats", "generate", 0, veo_generation=facts("g-0")),
+        row("cats", "store", 0, veo_videos=[stored(f"file://{folder}/clip.mp4", "g-0")]),
+    ]
+    env = {"AIRFLOW__VEO__UI_FOLDERS": str(folder)}
+    yield from start_page(folder / "home", migrated_home, rows, env, path="/behind/proxy")
+
+
+def test_below_a_path_of_a_proxy(proxied: Page, browser: Browser) -> None:
+    root = proxied.url.removesuffix("/behind/proxy")
+    with window(browser, proxied.url, proxied.tokens["admin"]) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{proxied.url}/")
+        page.get_by_role("button", name="Browse").click()
+        page.get_by_role("menuitem", name="Veo videos").click()
+        inside = page.frame_locator("iframe")
+        assert play(inside.locator("video"), 0.3)["width"] == 640
+        link = f"{proxied.url}/dags/cats/runs/r%2B1/tasks/generate"
+        expect(inside.get_by_role("link")).to_have_attribute("href", link)
+        # Airflow's own switch between the colours puts a class there.
+        for dark in (True, False):
+            page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
+            expect(inside.locator("html.dark")).to_have_count(int(dark))
+        ours = [url for url in asked if "/veo" in url]
+        assert {"page.css", "page.js"} <= {url.rpartition("/")[2] for url in ours}
+        assert [url for url in ours if url.startswith(root) and not url.startswith(f"{proxied.url}/")] == []
 
 
 def test_page_by_page(crowd: Page, browser: Browser) -> None:
@@ -157,6 +194,28 @@ def test_by_keyboard_and_in_both_colours(scheme: str, crowd: Page, browser: Brow
         assert page.locator("video").first.get_attribute("aria-label") == "Video 1: The film g-999"
         contrast = page.evaluate(CONTRAST)
         assert min(contrast.values()) >= 4.5, contrast
+
+
+def test_the_colours_follow_the_system(crowd: Page, browser: Browser) -> None:
+    with window(browser, crowd.url, crowd.tokens["admin"], color_scheme="light") as page:
+        page.goto(f"{crowd.url}/veo/?dag_id=cats")
+        expect(page.locator("html.dark")).to_have_count(0)
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator("html.dark")).to_have_count(1)
+
+
+@pytest.mark.parametrize("after", ["more", None])
+def test_the_focus_stays_where_nothing_came(after: str | None, crowd: Page, browser: Browser) -> None:
+    with window(browser, crowd.url, crowd.tokens["admin"]) as page:
+        page.goto(f"{crowd.url}/veo/?dag_id=cats")
+        expect(page.locator("#generations > li")).to_have_count(24)
+        # As a filter answers that has looked through thousands in vain.
+        nothing: dict[str, Any] = {"generations": [], "after": after, "dags": None, "link_seconds": 300}
+        page.route("**/api/generations?*", lambda route: route.fulfill(json=nothing))
+        more = page.get_by_role("button", name="Show older ones")
+        more.focus()
+        page.keyboard.press("Enter")
+        expect(more if after else page.get_by_role("status")).to_be_focused()
 
 
 def test_the_connection_form(crowd: Page, browser: Browser) -> None:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import get_args
 
 import pytest
 
-from tests.integration.ui.conftest import Page
+from tests.integration.ui.conftest import Page, World, start_page
+from tests.support.postgres import Postgres
 from veo_provider.ui.facts import State
 
 WHOLE = {
@@ -18,9 +20,23 @@ WHOLE = {
     "g-bad": "failed",
     "g-run": "waiting",
     "g-sub": "submitted",
+    'g"ü\\0': "succeeded",
+    'g"ü\\1': "succeeded",
+    "?": "succeeded",
     None: "succeeded",
     "g-file": "succeeded",
 }
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def page(request: pytest.FixtureRequest, world: World) -> Iterator[Page]:
+    """The page over both databases: they keep JSON, order and compare in ways of their own."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_page")
+        return
+    home = world.folder / "home-postgresql"
+    with Postgres(world.folder / "postgres.log") as postgres:
+        yield from start_page(home, None, world.rows, world.env, database=postgres.url)
 
 
 def test_newest_first_with_their_states(page: Page) -> None:
@@ -45,6 +61,21 @@ def test_what_is_said_of_a_generation(page: Page) -> None:
     (video,) = one["stored"]
     assert (video["task_id"], video["index"], video["size"], video["name"]) == ("store", 0, 10240, "a b#1?.mp4")
     assert page.generations(dag_id="dogs", state="succeeded")[0]["cost_usd"] is None
+
+
+def test_any_id_is_found_in_another_run(page: Page) -> None:
+    found = {one["task_id"]: one for one in page.generations(dag_id="cats")}
+    for number in range(2):
+        (video,) = found[f"odd_id_{number}"]["stored"]
+        assert (video["dag_id"], video["run_id"], video["task_id"]) == ("dogs", "r2", f"store_{number}")
+        (back,) = page.generations(dag_id="dogs", run_id="r2", task_id=f"store_{number}")
+        assert (back["task_id"], back["request"]["prompt"][:5]) == (f"odd_id_{number}", "The f")
+
+
+def test_half_a_character_is_sent_as_none(page: Page) -> None:
+    (one,) = page.generations(task_id="half")
+    assert (one["generation_id"], one["message"], one["request"]["prompt"]) == ("?", "?", "?")
+    assert len(page.generations(dag_id="cats", run_id="r2", task_id="half")) == 1
 
 
 def test_the_reason_of_a_failure(page: Page) -> None:

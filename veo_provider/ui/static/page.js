@@ -30,13 +30,20 @@ function readScope(search) {
 }
 
 function followTheme() {
-  let dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  let airflow = null;
   try {
-    if (parent !== window) dark = parent.document.documentElement.classList.contains("dark");
+    if (parent !== window) airflow = parent.document.documentElement;
   } catch {
     // Another origin: the system's own preference it is.
   }
-  document.documentElement.classList.toggle("dark", dark);
+  const follow = () => {
+    const dark = airflow ? airflow.classList.contains("dark") : system.matches;
+    document.documentElement.classList.toggle("dark", dark);
+  };
+  follow();
+  system.addEventListener("change", follow);
+  if (airflow) new MutationObserver(follow).observe(airflow, { attributeFilter: ["class"] });
 }
 
 function address(path, values) {
@@ -70,8 +77,10 @@ async function load(older) {
     $("status").textContent = shown
       ? `${shown} generation${shown > 1 ? "s" : ""} shown${after ? ", there may be older ones" : ""}`
       : `No generations here${after ? " yet: look among older ones" : ""}`;
-    // Whoever uses a keyboard goes on where the new ones begin.
-    if (older) $("generations").children[first]?.querySelector("video, a")?.focus();
+    // Whoever uses a keyboard goes on where the new ones begin; a button that is off loses the focus.
+    $("more").disabled = false;
+    const next = $("generations").children[first]?.querySelector("video, a");
+    if (older) (next ?? $(after ? "more" : "status")).focus();
   } catch (error) {
     if (turn === latest) $("status").textContent = `The list can't be loaded: ${error.message}`;
   } finally {
