@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ DOWN_SECONDS = 60.0
 TO_OPEN, TO_READ_ON = 5.0, 30.0
 """Seconds that a video waits for its turn to be opened, and to be read on while it is being sent."""
 
+log = logging.getLogger(__name__)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -54,7 +56,9 @@ class Server:
             return _failed(503, "Its store did not answer a moment ago")
         try:
             opened = await self._lanes.run(_behind(video), partial(open_video, poster=poster), video, patience=TO_OPEN)
-        except NotThere:
+        except NotThere as error:
+            # The same answer for all of it; an administrator finds the reason here.
+            log.info("A video of %s isn't shown: %s", video.owner, error)
             return not_found()
         except Busy:
             return _failed(503, "Too many videos are being opened")

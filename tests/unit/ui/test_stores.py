@@ -235,6 +235,8 @@ async def test_a_record_that_is_wrong_shuts_out_no_other(error: Exception, monke
     monkeypatch.setattr(serving, "open_video", opened)
     server = Server()
     assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 404]
+    # Whoever asks isn't told why; whoever runs the server is.
+    assert "isn't shown: gone" in caplog.text
 
 
 async def test_a_store_that_cannot_be_reached_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +290,10 @@ async def test_a_read_that_hangs_does_not_stop_the_loop_when_it_is_given_up() ->
     assert await asyncio.to_thread(closed.wait, 30)
 
 
-async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_failed_is_asked_again_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "veo_provider.ui.serving")
     monkeypatch.setattr(serving, "DOWN_SECONDS", 0.0)
     failures = [OSError("down"), NotThere("gone")]
 
@@ -298,6 +303,8 @@ async def test_a_store_that_failed_is_asked_again_later(monkeypatch: pytest.Monk
     monkeypatch.setattr(serving, "open_video", opened)
     server = Server()
     assert [(await server.serve(video("s3://b/a"), None)).status_code for _ in range(2)] == [502, 404]
+    # Whoever asks isn't told why; whoever runs the server is.
+    assert "isn't shown: gone" in caplog.text
 
 
 async def test_a_video_that_has_become_shorter_breaks_off() -> None:
