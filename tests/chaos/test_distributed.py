@@ -13,6 +13,7 @@ import pytest
 from tests.chaos.judge import owner_of
 from tests.chaos.world import Event, Job, World
 from tests.support.airflow_cluster import TRIGGERERS, WORKERS
+from tests.support.processes import wait_until
 
 POOL, IN_FLIGHT = 24, 16
 """Slots of the pool, and ``max_active_tis_per_dag`` of the generating task."""
@@ -61,9 +62,10 @@ def test_many_on_many(victims: tuple[str, ...], cluster: World, full: bool) -> N
     chance = random.Random(300)
     script = [f"sim:seconds={chance.randint(12, 25)}" for _ in range(count)]
     job = cluster.begin("distributed", script, dag_id="distributed")
-    middle = 240.0 if full else 30.0
+    middle = 240.0 if full else 20.0
+    acts = {WORKERS[0]: kill_at_work, TRIGGERERS[0]: kill_while_it_waits}
     events = [
-        Event(middle + 10 * number, f"{name} killed", partial(cluster.airflow.replace, name), must=True)
+        Event(middle + 10 * number, f"{name} killed", partial(acts[name], cluster, name), must=True)
         for number, name in enumerate(victims)
     ]
     cluster.watch([job], seconds=3000 if full else 600, events=events)
@@ -87,6 +89,25 @@ def test_many_on_many(victims: tuple[str, ...], cluster: World, full: bool) -> N
     assert totals["max_polls_in_flight"] <= POLLS * len(TRIGGERERS) + WORKER_SLOTS * len(WORKERS)
     holders = held_by(cluster, job)
     assert len(holders) == len(TRIGGERERS), holders
+
+
+def kill_at_work(cluster: World, name: str) -> None:
+    """Kill a worker while it has a task, with the task; another worker is started in its place."""
+
+    def working() -> bool:
+        log = cluster.airflow.processes[name].log.read_text()
+        return log.count("] received") > len(re.findall(r"\] (?:succeeded in|raised)", log))
+
+    wait_until(f"a task on {name}", working, seconds=120, every=0.05)
+    cluster.airflow.replace(name)
+
+
+def kill_while_it_waits(cluster: World, name: str) -> None:
+    """Kill a triggerer that has triggers; another is started in its place."""
+    wait_until(
+        "triggers", lambda: cluster.postgres.query("SELECT 1 FROM trigger WHERE triggerer_id IS NOT NULL"), seconds=120
+    )
+    cluster.airflow.replace(name)
 
 
 def held_by(cluster: World, job: Job) -> set[str]:
