@@ -14,10 +14,11 @@ from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
 
 def videos_dag(dag_id: str, **generating: Any) -> DAG:
     """Make it; the prompts come with the run. ``generating``: more arguments of the task that generates."""
-    retries = {"retries": 3, "retry_delay": timedelta(seconds=2)}
+    # What has been paid for comes home before more is bought.
+    tasks = {"retries": 3, "retry_delay": timedelta(seconds=2), "weight_rule": "upstream"}
     params = {"prompts": Param([], type="array"), "bucket": Param("veo-videos", type="string")}
 
-    with DAG(dag_id, schedule=None, params=params, default_args=retries, max_active_tasks=64) as dag:
+    with DAG(dag_id, schedule=None, params=params, default_args=tasks, max_active_tasks=64) as dag:
 
         @task
         def prompts(params: dict[str, list[str]]) -> list[str]:
