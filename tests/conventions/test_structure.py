@@ -21,17 +21,18 @@ LAYERS: dict[str, set[str]] = {
     "exceptions": {"api"},
     "raising": {"api", "exceptions"},
     "get_provider_info": set(),
+    "compat": set(),
     "request": set(),
     "hooks": {"hooks", "api", "exceptions", "raising", "get_provider_info"},
     "triggers": {"triggers", "hooks", "api", "exceptions", "raising"},
-    "ledger": {"ledger", "api"},
-    "operators": {"request", "operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising"},
+    "ledger": {"ledger", "api", "compat"},
+    "operators": {"request", "operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising", "compat"},
     "decorators": {"operators", "request", "exceptions"},
     "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
     "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising"},
     "simulator": {"simulator"},
     "ui": {"ui", "transfers", "operators", "api"},
-    "plugin": {"ui"},
+    "plugin": {"ui", "compat"},
 }
 # What a layer must not import of others.
 FORBIDDEN: dict[str, set[str]] = {

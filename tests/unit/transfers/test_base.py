@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow.sdk import AssetAlias
-from airflow.sdk.lineage import HookLineageCollector
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, AssetAlias, HookLineageCollector
 from botocore.exceptions import ClientError
 
 from tests.unit.transfers.fakes import FakeHook, FakeTask, breaks, context_of, movie, run

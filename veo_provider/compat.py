@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What older versions of Airflow lack. Nothing else in the package asks for a version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow import __version__
+
+VERSION = tuple(int(part) for part in __version__.split(".")[:2])
+
+TASK_STATE = VERSION >= (3, 3)
+"""Whether a task's context has a ``task_state_store``, where a submit is recorded without a folder."""
+
+TRIGGER_ON_KILL = VERSION >= (3, 3)
+"""Whether a trigger hears that its task was ended by a person."""
+
+PAGE = VERSION >= (3, 1)
+"""Whether the UI takes pages and tabs from plugins."""
+
+CLASSES_IN_XCOMS = VERSION >= (3, 3)
+"""Whether a class may say itself that XComs carry it; elsewhere ``[core] allowed_deserialization_classes`` must."""
+
+
+def never_expire() -> Any:
+    """Return what keeps a task state for ever."""
+    if not TASK_STATE:
+        return None
+    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+    return NEVER_EXPIRE
