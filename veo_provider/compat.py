@@ -7,18 +7,18 @@ from typing import Any
 
 from airflow import __version__
 
-VERSION = tuple(int(part) for part in __version__.split(".")[:2])
+AIRFLOW = tuple(int(part) for part in __version__.split(".")[:2])
 
-TASK_STATE = VERSION >= (3, 3)
+TASK_STATE = AIRFLOW >= (3, 3)
 """Whether a task's context has a ``task_state_store``, where a submit is recorded without a folder."""
 
-TRIGGER_ON_KILL = VERSION >= (3, 3)
+TRIGGER_ON_KILL = AIRFLOW >= (3, 3)
 """Whether a trigger hears that its task was ended by a person."""
 
-PAGE = VERSION >= (3, 1)
+PAGE = AIRFLOW >= (3, 1)
 """Whether the UI takes pages and tabs from plugins."""
 
-CLASSES_IN_XCOMS = VERSION >= (3, 3)
+CLASSES_IN_XCOMS = AIRFLOW >= (3, 3)
 """Whether a class may say itself that XComs carry it; elsewhere ``[core] allowed_deserialization_classes`` must."""
 
 

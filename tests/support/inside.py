@@ -19,7 +19,7 @@ def _first(*places: str) -> Any:
     raise ImportError(f"none of {places}")
 
 
-attach = _first("airflow.sdk.io.attach", "airflow.io.attach")
+attach = _first("airflow.sdk.io.attach", "airflow.io.store.attach")
 deserialize = _first("airflow.sdk.serde.deserialize", "airflow.serialization.serde.deserialize")
 serialize = _first("airflow.sdk.serde.serialize", "airflow.serialization.serde.serialize")
 NoStatsLogger = _first(
@@ -58,7 +58,7 @@ def outlet_events(accessors: Any) -> list[dict[str, Any]]:
 def metrics_into(backend: Any) -> Iterator[None]:
     """Let Airflow's metrics go into a backend of ours."""
     stats = importlib.import_module("airflow.providers.common.compat.sdk").Stats
-    if hasattr(stats, "initialize"):
+    if hasattr(stats, "_factory"):
         kept = stats._factory, stats._export_legacy_names
         stats.initialize(factory=lambda: backend, export_legacy_names=False)
         yield

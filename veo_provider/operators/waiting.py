@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from veo_provider.api.problem import Reason
 from veo_provider.api.waiting import Outcome, WaitPlan, judge
+from veo_provider.compat import TRIGGER_ON_KILL
 from veo_provider.exceptions import VeoDeadlineError
 from veo_provider.triggers.event import to_payload
 from veo_provider.triggers.veo import VeoGenerationTrigger
@@ -30,6 +31,12 @@ TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
 def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn:
     """Hand the waiting over to the triggerer."""
     connection = hook.connection
+    if not TRIGGER_ON_KILL:
+        operator.log.info(
+            "Should this task be ended while it waits, this Airflow (before 3.3) tells nobody: generation %s goes on "
+            "at the gateway, and is billed",
+            plan.generation_id,
+        )
     operator.defer(
         trigger=VeoGenerationTrigger(
             generation_id=plan.generation_id,
