@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 AIRFLOW = tuple(int(part) for part in __version__.split(".")[:2])
 
@@ -29,3 +32,10 @@ def never_expire() -> Any:
     from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
     return NEVER_EXPIRE
+
+
+def connection_of(path: ObjectStoragePath) -> str | None:
+    """Return the id of the connection by which a path reaches its store."""
+    # Before 3.2 it is one of the options.
+    found: str | None = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    return found

@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "operators": {"request", "operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising", "compat"},
     "decorators": {"operators", "request", "exceptions"},
     "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
-    "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising"},
+    "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising", "compat"},
     "simulator": {"simulator"},
     "ui": {"ui", "transfers", "operators", "api"},
     "plugin": {"ui", "compat"},
