@@ -11,7 +11,8 @@ a folder as a URI, such as `file:///data/videos` or `s3://my-bucket/videos`.
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param
+# On Airflow 3, airflow.sdk has them too.
+from airflow.providers.common.compat.sdk import DAG, Param
 
 from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator

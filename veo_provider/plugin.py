@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.plugins_manager import AirflowPlugin
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowPlugin, conf
+
+from veo_provider.compat import PAGE
 
 PREFIX = "/veo"
 _NAME = "Veo videos"
@@ -34,6 +35,9 @@ class _Later:
 
 
 def _apps() -> list[Any]:
+    if not PAGE:
+        _log.info("There is no page %r: it needs Airflow 3.1 or later", _NAME)
+        return []
     from veo_provider.ui.app import make_app
 
     return [{"app": make_app(), "url_prefix": PREFIX, "name": _NAME}]
@@ -66,4 +70,8 @@ class VeoPlugin(AirflowPlugin):
 
     name = "veo"
     fastapi_apps = _Later(_apps)
-    external_views = _Later(_views)
+    if PAGE:
+        external_views = _Later(_views)
+    else:
+        # What Airflow 2 asks for, so that its log has the line too.
+        appbuilder_views = fastapi_apps

@@ -6,15 +6,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import airflow
 import jsonschema
 import pytest
-from airflow.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger
 
+from veo_provider import compat
 from veo_provider.get_provider_info import get_provider_info
 from veo_provider.hooks.connection import DEFAULT_BASE_URL, EXTRAS
 from veo_provider.operators.veo import VeoGenerateOperator
@@ -87,6 +89,9 @@ def test_the_metadata_is_what_airflow_wants() -> None:
         assert hasattr(importlib.import_module(module), name)
 
 
+# Airflow 3.0 has no fields of any provider without the FAB provider, which brings wtforms.
+@pytest.mark.skipif(compat.AIRFLOW <= (3, 0) and not find_spec("wtforms"), reason="no wtforms")
+@pytest.mark.skipif(compat.AIRFLOW < (3, 0), reason="the form is made of other parts")
 def test_the_connection_form() -> None:
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 
@@ -101,6 +106,17 @@ def test_the_connection_form() -> None:
         assert hidden.hidden
     assert veo.extra_fields is not None
     assert set(veo.extra_fields) == set(EXTRAS)
+
+
+@pytest.mark.skipif(compat.AIRFLOW >= (3, 0), reason="the form is made of other parts")
+def test_the_connection_form_of_airflow_2() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    manager: Any = ProvidersManager()
+    assert {name for name in manager.connection_form_widgets if "__veo__" in name} == {
+        f"extra__veo__{name}" for name in EXTRAS
+    }
+    assert manager.field_behaviours["veo"]["placeholders"]["host"] == DEFAULT_BASE_URL
 
 
 def test_the_hook_says_the_same_of_the_form_as_the_metadata() -> None:

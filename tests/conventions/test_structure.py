@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,17 +22,18 @@ LAYERS: dict[str, set[str]] = {
     "exceptions": {"api"},
     "raising": {"api", "exceptions"},
     "get_provider_info": set(),
+    "compat": set(),
     "request": set(),
     "hooks": {"hooks", "api", "exceptions", "raising", "get_provider_info"},
     "triggers": {"triggers", "hooks", "api", "exceptions", "raising"},
-    "ledger": {"ledger", "api"},
-    "operators": {"request", "operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising"},
+    "ledger": {"ledger", "api", "compat"},
+    "operators": {"request", "operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising", "compat"},
     "decorators": {"operators", "request", "exceptions"},
     "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
-    "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising"},
+    "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising", "compat"},
     "simulator": {"simulator"},
     "ui": {"ui", "transfers", "operators", "api"},
-    "plugin": {"ui"},
+    "plugin": {"ui", "compat"},
 }
 # What a layer must not import of others.
 FORBIDDEN: dict[str, set[str]] = {
@@ -74,6 +76,14 @@ def test_import_direction(path: Path) -> None:
             assert rest, f"{path.name} imports the whole package"
             assert rest[0] in LAYERS[layer], f"{layer} must not import {name}"
         assert top not in FORBIDDEN.get(layer, set()), f"{layer} must not import {name}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_one_module_asks_for_airflows_version(path: Path) -> None:
+    words = r"airflow(\.| import )__version__|version_compat|AIRFLOW_V_|\bAIRFLOW\b|packaging"
+    assert bool(re.search(words, path.read_text())) == (path.name == "compat.py"), (
+        "say in compat.py what a version lacks, and ask for that"
+    )
 
 
 def test_every_layer_is_listed() -> None:

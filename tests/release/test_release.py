@@ -25,7 +25,9 @@ MEGABYTE = 1_000_000
 _OUT: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
 IMPORT_ALL = """
 import importlib, pkgutil, veo_provider
+from veo_provider.compat import PAGE
 names = [m.name for m in pkgutil.walk_packages(veo_provider.__path__, "veo_provider.")]
+names = [name for name in names if PAGE or not name.startswith("veo_provider.ui.")]
 [importlib.import_module(name) for name in names if not name.endswith("__main__")]
 print(len(names))
 """

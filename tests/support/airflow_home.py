@@ -12,12 +12,14 @@ import sqlite3
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tests.support.processes import ROOT, clean_environment, program
 
 EXAMPLES = ROOT / "example_dags"
+AIRFLOW_2 = metadata.version("apache-airflow").startswith("2.")
 
 
 def airflow_environment(
@@ -110,7 +112,7 @@ def run_dag_test(
 ) -> DagTestResult:
     """Run one DAG file (DAG id = file name) in a process of its own, triggers included."""
     command = [program("airflow"), "dags", "test", dag_file.stem, logical_date]
-    command += ["--dagfile-path", str(dag_file)]
+    command += ["--subdir" if AIRFLOW_2 else "--dagfile-path", str(dag_file)]
     if conf is not None:
         command += ["--conf", json.dumps(conf)]
     done = subprocess.run(

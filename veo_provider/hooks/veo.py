@@ -27,7 +27,7 @@ from veo_provider.exceptions import (
     VeoResultGoneError,
     VeoValidationError,
 )
-from veo_provider.get_provider_info import get_provider_info
+from veo_provider.hooks import form
 from veo_provider.hooks.connection import VeoConnection, from_airflow
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.links import LinkRules, open_link
@@ -62,9 +62,13 @@ class VeoHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return what the provider metadata says of the form, for the Airflow versions that ask the hook."""
-        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
-        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+        """Return what becomes of Airflow's own fields in the form, for the Airflow versions that ask the hook."""
+        return form.behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's fields of ours, for the Airflow versions that ask the hook."""
+        return form.widgets()
 
     @cached_property
     def connection(self) -> VeoConnection:

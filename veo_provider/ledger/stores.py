@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow.providers.common.compat.sdk import conf
 
 from veo_provider.api.locations import is_absolute
+from veo_provider.compat import never_expire
 from veo_provider.ledger.folder import FolderLedger
 from veo_provider.ledger.record import Record
 
@@ -81,9 +82,7 @@ class TaskStateLedger:
 
     def write(self, record: Record) -> None:
         """Write the record; Airflow would drop it after 30 days otherwise."""
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
-
-        self._store.set(TASK_STATE_KEY, record.as_dict(), retention=NEVER_EXPIRE)
+        self._store.set(TASK_STATE_KEY, record.as_dict(), retention=never_expire())
 
 
 class NoLedger:

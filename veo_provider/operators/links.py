@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
 
+from veo_provider.compat import PAGE
 from veo_provider.operators.xcoms import GENERATION_XCOM
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-    from airflow.sdk.types import TaskInstanceKey
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
 
 
 class VeoConsoleLink(BaseOperatorLink):
@@ -32,8 +32,8 @@ class VeoVideosLink(BaseOperatorLink):
     name = "Veo videos"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """Return the page's address; nothing where the page is turned off."""
-        if not conf.getboolean("veo", "ui_page", fallback=True):
+        """Return the page's address; nothing where there is none."""
+        if not PAGE or not conf.getboolean("veo", "ui_page", fallback=True):
             return ""
         base = conf.get("api", "base_url", fallback="/").rstrip("/")
         names = ("dag_id", "run_id", "task_id", "map_index")

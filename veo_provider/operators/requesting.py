@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from veo_provider.compat import CLASSES_IN_XCOMS
 from veo_provider.exceptions import VeoValidationError
 from veo_provider.request import VideoRequest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REQUEST_FIELDS = tuple(field.name for field in fields(VideoRequest))
 
-with suppress(ImportError):
+if CLASSES_IN_XCOMS:
     # It may come out of an XCom, for which Airflow keeps a list of classes.
     from airflow.sdk.serde import allow_class
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from veo_provider.api.problem import Reason
 from veo_provider.api.waiting import Outcome, WaitPlan, judge
+from veo_provider.compat import TRIGGER_ON_KILL
 from veo_provider.exceptions import VeoDeadlineError
 from veo_provider.triggers.event import to_payload
 from veo_provider.triggers.veo import VeoGenerationTrigger
@@ -23,13 +24,19 @@ DEFER_MARGIN = 60.0
 """Seconds, and one call, by which Airflow's limit on a deferral comes behind ours: it skips ``execute_complete``."""
 
 TRIGGER_FAILED = "__fail__"
-TRIGGER_TIMEOUT = "Trigger timeout"
-"""Airflow's own words for a deferral that it has ended."""
+TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
+"""Airflow's own words for a deferral that it has ended; the last are 2.11's."""
 
 
 def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn:
     """Hand the waiting over to the triggerer."""
     connection = hook.connection
+    if not TRIGGER_ON_KILL:
+        operator.log.info(
+            "Should this task be ended while it waits, this Airflow (before 3.3) tells nobody: generation %s goes on "
+            "at the gateway, and is billed",
+            plan.generation_id,
+        )
     operator.defer(
         trigger=VeoGenerationTrigger(
             generation_id=plan.generation_id,
@@ -66,7 +73,7 @@ def event_instead(hook: VeoHook, generation_id: str, failure: Mapping[str, Any] 
     error = str((failure or {}).get("error", "unknown"))
     outcome = judge(generation_id, hook.poll(generation_id)) or Outcome(
         generation_id,
-        Reason.DEADLINE if error == TRIGGER_TIMEOUT else Reason.INTERNAL,
+        Reason.DEADLINE if error in TRIGGER_TIMEOUTS else Reason.INTERNAL,
         f"Airflow ended the waiting: {error}. Is a triggerer running, with this provider installed? The generation, "
         "and its bill, go on at the gateway: a retry or a clear of the task takes it up again",
     )

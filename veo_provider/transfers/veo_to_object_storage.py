@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
 from veo_provider.api.locations import LOCAL_SCHEMES, is_absolute
+from veo_provider.compat import connection_of
 from veo_provider.transfers.base import VeoTransferOperator
 from veo_provider.transfers.object_storage import SIDECAR, ObjectStorageDestination
 
@@ -81,7 +82,7 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     @property
     def store_conn_id(self) -> str | None:
         """Airflow's connection to the store, also where the URI names it."""
-        return ObjectStoragePath(self.dst, conn_id=self.dst_conn_id).conn_id
+        return connection_of(ObjectStoragePath(self.dst, conn_id=self.dst_conn_id))
 
     def destination(self) -> ObjectStorageDestination:
         """Return the store."""
@@ -101,7 +102,8 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
             return [f"dst must be absolute, such as file:///data/videos/clip.mp4, not {dst!r}"]
         try:
             path = ObjectStoragePath(dst, conn_id=self.dst_conn_id)
-            is_folder = scheme in LOCAL_SCHEMES and path.fs.isdir(path.path)
+            store = path.fs
+            is_folder = scheme in LOCAL_SCHEMES and store.isdir(path.path)
         except (ImportError, ValueError) as error:
             return [f"dst: nothing installed here writes {scheme}:// ({error})"]
         return [f"dst must name an object, such as {dst}/clip.mp4, not a folder that exists"] if is_folder else []

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk import Connection
+from airflow.providers.common.compat.sdk import Connection
 
 from veo_provider.api.problem import Problem
 from veo_provider.api.request import parse_request
+from veo_provider.compat import AIRFLOW
 from veo_provider.exceptions import VeoConfigurationError
 from veo_provider.hooks.connection import VeoConnection, from_airflow, read_connection
 from veo_provider.hooks.veo import VeoAsyncHook, VeoHook
@@ -173,7 +174,9 @@ def test_a_proxy_without_a_password_masks_nothing(
 
 @pytest.mark.parametrize("extra", ["[1]", '"S3CRET"', "7", [{"proxy": "S3CRET"}], "true", "{S3CRET"])
 def test_extras_that_are_no_object(extra: Any, connect: Callable[..., VeoConnection]) -> None:
-    with pytest.raises(VeoConfigurationError, match="extras must be a JSON object") as caught:
+    # Airflow 3.0 and 3.1 don't know a connection that has such extras.
+    words = "isn't defined" if AIRFLOW in ((3, 0), (3, 1)) else "extras must be a JSON object"
+    with pytest.raises(VeoConfigurationError, match=words) as caught:
         connect(extra=extra)
     assert "S3CRET" not in str(caught.value)
 

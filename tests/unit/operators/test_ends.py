@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
-from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
-from airflow.sdk.execution_time.timeout import timeout as execution_timeout
+from airflow.providers.common.compat.sdk import timeout as execution_timeout
 
 from tests.support.raw_server import Reply, raw_server
 from tests.support.tasks import Task
@@ -28,8 +29,11 @@ from veo_provider.simulator import Simulator
 
 
 def test_the_words_are_airflows() -> None:
-    assert waiting.TRIGGER_FAILED == TRIGGER_FAIL_REPR
-    assert waiting.TRIGGER_TIMEOUT == TriggerFailureReason.TRIGGER_TIMEOUT
+    folder = Path(airflow.__file__).parent
+    # Written out where they are used in 2.11.
+    texts = [(folder / place).read_text() for place in ("models/trigger.py", "jobs/scheduler_job_runner.py")]
+    assert f'"{waiting.TRIGGER_FAILED}"' in texts[0]
+    assert [words for words in waiting.TRIGGER_TIMEOUTS for text in texts if f'"{words}"' in text]
 
 
 def test_a_time_limit_during_the_submit_is_an_unknown_submit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +102,7 @@ def _deferred(prompt: str) -> Task:
 
 
 def _resume(ti: Task, error: str, **arguments: Any) -> Any:
-    return operator(**arguments).resume_execution(TRIGGER_FAIL_REPR, {"error": error}, ti.context)
+    return operator(**arguments).resume_execution(waiting.TRIGGER_FAILED, {"error": error}, ti.context)
 
 
 @pytest.mark.parametrize("error", ["Trigger failure", "Trigger timeout"])

@@ -10,9 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk._shared.observability.metrics import stats
-from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 
+from tests.support.inside import NoStatsLogger, metrics_into
 from tests.support.tasks import Task
 from tests.unit.operators.test_cost import MODEL
 from tests.unit.operators.test_tries import run
@@ -26,7 +25,7 @@ from veo_provider.simulator import Simulator
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 
-class Counts(NoStatsLogger):
+class Counts:
     """A backend of Airflow's metrics."""
 
     def __init__(self, failing: bool = False) -> None:
@@ -34,7 +33,7 @@ class Counts(NoStatsLogger):
         self.tags: dict[str, Any] = {}
         self.failing = failing
 
-    def incr(self, stat: str, count: int = 1, rate: float = 1, *, tags: Any = None) -> None:  # type: ignore[override]
+    def incr(self, stat: str, count: int = 1, rate: float = 1, *, tags: Any = None) -> None:
         if self.failing:
             raise OSError("no route to the metrics")
         # Other providers count too.
@@ -42,7 +41,7 @@ class Counts(NoStatsLogger):
             self.seen[stat] = self.seen.get(stat, 0) + count
             self.tags[stat] = tags
 
-    def timing(self, stat: str, dt: Any, *, tags: Any = None) -> None:  # type: ignore[override]
+    def timing(self, stat: str, dt: Any, *, tags: Any = None) -> None:
         if self.failing:
             raise OSError("no route to the metrics")
         self.seen[stat] = dt.total_seconds()
@@ -50,11 +49,9 @@ class Counts(NoStatsLogger):
 
 @pytest.fixture
 def counts(request: pytest.FixtureRequest) -> Iterator[Counts]:
-    backend: Any = Counts(failing=getattr(request, "param", False))
-    factory, legacy = stats._factory, stats._export_legacy_names
-    stats.initialize(factory=lambda: backend, export_legacy_names=False)
-    yield backend
-    stats.initialize(factory=factory or NoStatsLogger, export_legacy_names=legacy)
+    backend: Any = type("Backend", (Counts, NoStatsLogger), {})(failing=getattr(request, "param", False))
+    with metrics_into(backend):
+        yield backend
 
 
 @pytest.fixture

@@ -376,8 +376,9 @@ def test_rendering(tmp_path: Path) -> None:
         extra_parameters=parameters,
         veo_conn_id="{{ conn }}",
     )
-    from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
     from jinja2 import FileSystemLoader
+
+    from tests.support.inside import SandboxedEnvironment
 
     values: Any = {"ds": "2026-11-23", "model": "veo-4", "seconds": "6", "picture": inline, "conn": "other"}
     task.render_template_fields(values, SandboxedEnvironment(loader=FileSystemLoader(tmp_path)))

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk.execution_time.context import OutletEventAccessors
-
 from tests.support.boxes import HEADERS, mp4
+from tests.support.inside import OutletEventAccessors
 from veo_provider.api.result import VideoStream
 from veo_provider.exceptions import VeoError
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow.sdk import AssetAlias
-from airflow.sdk.lineage import HookLineageCollector
+from airflow.providers.common.compat import sdk
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, AssetAlias, HookLineageCollector
 from botocore.exceptions import ClientError
 
+from tests.support.inside import outlet_events
 from tests.unit.transfers.fakes import FakeHook, FakeTask, breaks, context_of, movie, run
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
@@ -22,7 +22,6 @@ from veo_provider.exceptions import (
     VeoStorageError,
     VeoValidationError,
 )
-from veo_provider.transfers import lineage
 from veo_provider.transfers.object_storage import ObjectStorageDestination
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
@@ -213,15 +212,15 @@ def test_nothing_is_told_of_a_failure(tmp_path: Path) -> None:
 
 def test_everybody_is_told_of_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collector = HookLineageCollector()
-    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector)
     for _ in ("stored", "found"):
         context = context_of()
         operator: Any = transfer(tmp_path, outlets=[AssetAlias("films")])
         operator.hook = FakeHook()
         operator.execute(context)
-        (event,) = context["outlet_events"][AssetAlias("films")].asset_alias_events
-        assert event.dest_asset_key.uri == f"file://{tmp_path}"
-        assert event.extra["veo_videos"][0]["uri"] == f"file://{tmp_path}/clip.mp4"
+        (event,) = outlet_events(context["outlet_events"])
+        assert (event["alias"], event["uri"]) == ("films", f"file://{tmp_path}")
+        assert event["extra"]["veo_videos"][0]["uri"] == f"file://{tmp_path}/clip.mp4"
         (dataset,) = operator.get_openlineage_facets_on_complete(None).outputs
         assert dataset.name == f"{tmp_path}/clip.mp4"
     assert [info.asset.uri for info in collector.collected_assets.outputs] == [f"file://{tmp_path}/clip.mp4"] * 2

@@ -14,9 +14,9 @@ from typing import Any
 
 import fsspec
 import pytest
-from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from tests.support.inside import attach
 from tests.support.processes import ROOT
 from tests.unit.transfers import killed
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, movie, run, stream_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
-from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from tests.support.inside import outlet_events
 from tests.unit.transfers.fakes import context_of
 from veo_provider.transfers.lineage import add_events, asset_for, check_asset
 from veo_provider.transfers.stored import StoredVideo
@@ -20,7 +20,7 @@ VIDEOS = [StoredVideo(f"s3://bucket/films/{i}.mp4", i, 10, "ab" * 32, "video/mp4
         ("folder", "s3://bucket/films"),
         ("object", "s3://bucket/films/0.mp4"),
         ("s3://bucket/everything", "s3://bucket/everything"),
-        (Asset("films", uri="s3://bucket/x"), "s3://bucket/x"),
+        (Asset(uri="s3://bucket/x"), "s3://bucket/x"),
     ],
 )
 def test_what_an_event_is_about(asset: Any, uri: str) -> None:
@@ -41,23 +41,23 @@ def test_an_alias_gets_one_event_per_asset() -> None:
     context = context_of()
     alias = AssetAlias("films")
     add_events(context, [alias, "something else"], VIDEOS, "folder")
-    events: list[Any] = list(_serialize_outlet_events(context["outlet_events"]))
+    events = outlet_events(context["outlet_events"])
     assert [event["extra"] for event in events] == [{"veo_videos": [video.as_dict() for video in VIDEOS]}]
-    assert {event["dest_asset_key"]["uri"] for event in events} == {"s3://bucket/films"}
-    assert {event["source_alias_name"] for event in events} == {"films"}
+    assert {event["uri"] for event in events} == {"s3://bucket/films"}
+    assert {event["alias"] for event in events} == {"films"}
 
 
 def test_an_alias_of_exact_objects_gets_one_event_per_video() -> None:
     context = context_of()
     add_events(context, [AssetAlias("films")], VIDEOS, "object")
-    events: list[Any] = list(_serialize_outlet_events(context["outlet_events"]))
+    events = outlet_events(context["outlet_events"])
     assert [event["extra"] for event in events] == [{"veo_videos": [video.as_dict()]} for video in VIDEOS]
-    assert [event["dest_asset_key"]["uri"] for event in events] == [video.uri for video in VIDEOS]
+    assert [event["uri"] for event in events] == [video.uri for video in VIDEOS]
 
 
 def test_an_asset_gets_the_list() -> None:
     context = context_of()
     asset = Asset("films")
     add_events(context, [asset], VIDEOS, "folder")
-    (event,) = list(_serialize_outlet_events(context["outlet_events"]))
+    (event,) = outlet_events(context["outlet_events"])
     assert event["extra"] == {"veo_videos": [video.as_dict() for video in VIDEOS]}

@@ -9,9 +9,9 @@ from typing import Any
 
 import fsspec
 import pytest
-from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from tests.support.inside import attach
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, breaks, movie, run
 from veo_provider.exceptions import VeoNetworkError, VeoPermanentError, VeoValidationError
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from veo_provider import plugin
+from veo_provider import compat, plugin
 from veo_provider.operators.links import VeoVideosLink
 from veo_provider.plugin import VeoPlugin
 
@@ -26,6 +26,7 @@ def test_airflow_finds_it() -> None:
     assert found.load() is VeoPlugin
 
 
+@pytest.mark.skipif(not compat.PAGE, reason="this Airflow has no page")
 def test_the_page_is_in_every_place_of_the_ui(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/prod/")
     views = {view["destination"]: view["href"] for view in fresh(plugin._views)}
@@ -39,6 +40,7 @@ def test_the_page_is_in_every_place_of_the_ui(monkeypatch: pytest.MonkeyPatch) -
     assert app["url_prefix"] == "/veo"
 
 
+@pytest.mark.skipif(not compat.PAGE, reason="this Airflow has no page")
 def test_it_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     key: Any = SimpleNamespace(dag_id="d", run_id="r+1", task_id="t", map_index=-1)
     operator: Any = None
@@ -46,6 +48,18 @@ def test_it_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VEO__UI_PAGE", "False")
     assert fresh(plugin._views) == []
     assert VeoVideosLink().get_link(operator, ti_key=key) == ""
+
+
+@pytest.mark.skipif(compat.PAGE, reason="this Airflow has a page")
+def test_a_line_says_that_there_is_no_page(caplog: pytest.LogCaptureFixture) -> None:
+    key: Any = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+    operator: Any = None
+    assert VeoVideosLink().get_link(operator, ti_key=key) == ""
+    with caplog.at_level("INFO"):
+        assert fresh(plugin._apps) == []
+    assert caplog.text.count("There is no page 'Veo videos': it needs Airflow 3.1 or later") == 1
+    # The web server of Airflow 2 asks for these.
+    assert VeoPlugin.appbuilder_views == []
 
 
 def test_what_it_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -58,7 +72,7 @@ def test_what_it_raises_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None
 
 def test_a_process_without_a_page_imports_none_of_it() -> None:
     code = (
-        "import sys, airflow.plugins_manager, airflow.sdk\n"
+        "import sys, airflow.plugins_manager, airflow.providers.common.compat.sdk as sdk; sdk.conf, sdk.AirflowPlugin\n"
         "before = set(sys.modules)\n"
         "import veo_provider.plugin\n"
         "print([name for name in set(sys.modules) - before if name.startswith(('fastapi', 'veo_provider.ui', 'boto'))])"

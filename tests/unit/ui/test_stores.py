@@ -13,8 +13,8 @@ from typing import Any
 
 import fsspec
 import pytest
-from airflow.sdk.io import attach
 
+from tests.support.inside import attach
 from veo_provider.transfers.stored import Marks
 from veo_provider.ui import serving, stores
 from veo_provider.ui.facts import TaskKey, Video, describe, read_videos, state_of
