@@ -21,12 +21,7 @@ from veo_provider.api.problem import Accepted, Problem, Reason
 from veo_provider.api.result import MAX_VIDEO_BYTES
 from veo_provider.api.submission import read_submit
 from veo_provider.api.waiting import Outcome, Seen, Sleep, WaitPlan, waiting
-from veo_provider.exceptions import (
-    VeoConfigurationError,
-    VeoNotReadyError,
-    VeoResultGoneError,
-    VeoValidationError,
-)
+from veo_provider.exceptions import VeoConfigurationError, VeoNotReadyError, VeoResultGoneError, VeoValidationError
 from veo_provider.hooks import form
 from veo_provider.hooks.connection import VeoConnection, from_airflow
 from veo_provider.hooks.http_sync import SyncHttp

@@ -17,6 +17,9 @@ from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.ledger.record import Record
 
 _DIGITS = 6
+# Opened for writing, an object takes two requests there. On Azure the second one of whoever is first takes away what
+# the others have sent, and they would learn of a broken upload instead of an object that is there.
+_AT_ONCE = ("gs", "gcs", "abfs", "abfss")
 
 
 class FolderLedger:
@@ -24,8 +27,8 @@ class FolderLedger:
     A folder for each task of a run, and in it one file for each of its submits: ``000001.json``, ``000002.json``.
 
     The latest counts. An intent is a new file that must not exist yet: of two processes that have read the same
-    record only one can send. Local disks and S3 see to that, as does every store whose filesystem knows
-    exclusive creation; elsewhere the intent is read back before anything is sent.
+    record only one can send. Local disks, S3, GCS and Azure Blob see to that, as does every store whose filesystem
+    knows exclusive creation; elsewhere the intent is read back before anything is sent.
 
     Records outlive their DAG runs. They are small, and nothing but people removes them.
 
@@ -48,10 +51,10 @@ class FolderLedger:
 
     def claim(self, record: Record, after: Record | None) -> bool:  # noqa: ARG002
         """Create the record's file, which must not be there yet: its number is the next after the one decided on."""
-        path = self._path(record.number)
         try:
-            if not _create(path, _encode(record)):
-                return False
+            _create(self._path(record.number), _encode(record))
+        except FileExistsError:
+            pass  # It may be ours: a store's client that missed the answer asks again.
         except OSError:
             # Some stores say so in words of their own. What is ours after all is the caller's to take back.
             if record.number in self._numbers() and self._read(record.number).nonce != record.nonce:
@@ -105,8 +108,15 @@ def read_json(path: ObjectStoragePath) -> Any:
         return None
 
 
-def _create(path: ObjectStoragePath, data: bytes) -> bool:
-    """Write a small file where none is; tell whether it was this process that did."""
+def _create(path: ObjectStoragePath, data: bytes) -> None:
+    """
+    Write a small file where none is.
+
+    :raises FileExistsError: there is one.
+    """
+    if path.protocol in _AT_ONCE:
+        path.fs.pipe_file(path.path, data, mode="create")
+        return
     if path.protocol in LOCAL_SCHEMES:
         os.makedirs(os.path.dirname(path.path), exist_ok=True)
     try:
@@ -115,14 +125,11 @@ def _create(path: ObjectStoragePath, data: bytes) -> bool:
             if path.protocol in LOCAL_SCHEMES:
                 file.flush()
                 os.fsync(file.fileno())
-    except FileExistsError:
-        return False
     except (NotImplementedError, ValueError):
         # A filesystem without exclusive creation.
         if path.fs.exists(path.path):
-            return False
+            raise FileExistsError(path.path) from None
         path.fs.pipe_file(path.path, data)
-    return True
 
 
 def _encode(record: Record) -> bytes:

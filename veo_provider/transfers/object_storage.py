@@ -8,7 +8,7 @@ import json
 import os
 import posixpath
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
@@ -19,8 +19,12 @@ from veo_provider.exceptions import VeoTransientError
 from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, Source, media_type
 
 SIDECAR = ".veo.json"
-# What these call the media type when a file is opened. They show an object only when its upload is completed.
-_UPLOADING = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", "gcs": "content_type"}
+# How these are told the media type when a file is opened. They show an object only when its upload is completed.
+_UPLOADING: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    **dict.fromkeys(("s3", "s3a"), lambda kind: {"ContentType": kind}),
+    **dict.fromkeys(("gs", "gcs"), lambda kind: {"content_type": kind}),
+    **dict.fromkeys(("abfs", "abfss"), lambda kind: {"content_settings": {"content_type": kind}}),
+}
 
 
 class ObjectStorageDestination:
@@ -181,7 +185,8 @@ def _hash(path: ObjectStoragePath) -> str:
 
 
 def _read(path: ObjectStoragePath) -> Iterator[bytes]:
-    with path.fs.open(path.path, "rb") as file:
+    # Some read far more than that ahead.
+    with path.fs.open(path.path, "rb", block_size=PART) as file:
         while chunk := file.read(CHUNK):
             yield chunk
 
@@ -218,8 +223,7 @@ def _local(path: ObjectStoragePath, _: str) -> Iterator[Any]:
 @contextmanager
 def _uploaded(path: ObjectStoragePath, content_type: str) -> Iterator[Any]:
     """Upload an object, and complete the upload at the end."""
-    options = {_UPLOADING[path.protocol]: content_type}
-    file = path.fs.open(path.path, "wb", block_size=PART, **options)
+    file = path.fs.open(path.path, "wb", block_size=PART, **_UPLOADING[path.protocol](content_type))
     try:
         yield file
         file.close()

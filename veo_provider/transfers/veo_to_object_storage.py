@@ -20,8 +20,8 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     Store the videos of a finished generation under a URI: ``file://``, ``gs://``, ``abfs://``, ``s3://``, ...
 
     The bytes are streamed. Local files are written beside their place, synchronised with the disk and renamed;
-    on S3 and GCS the upload is completed at the end; elsewhere a file is written under another name and moved.
-    A failure leaves no part of a video behind, and what was there before survives it. Missing folders are made.
+    on S3, GCS and Azure Blob the upload is completed at the end; elsewhere a file is written under another name and
+    moved. A failure leaves no part of a video behind, and what was there before survives it. Missing folders are made.
 
     Beside each video lies ``<name>.veo.json`` with its facts. A retry that finds the same video there (generation
     and index, and by reading it the SHA-256) succeeds without storing it again. Another object under either name is

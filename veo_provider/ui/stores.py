@@ -18,7 +18,7 @@ from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.transfers import posters
 from veo_provider.transfers.object_storage import SIDECAR
 from veo_provider.transfers.s3 import marks_in
-from veo_provider.transfers.stored import Marks
+from veo_provider.transfers.stored import CHUNK, Marks
 
 if TYPE_CHECKING:
     from veo_provider.ui.facts import Video
@@ -29,7 +29,11 @@ MAX_LINK_SECONDS = 900
 MAX_SIDECAR = 64 * 1024
 _S3 = ("s3", "s3a", "s3n")
 # The types of connections whose hooks know credentials of the machine's own.
-_TYPES = {**dict.fromkeys(_S3, "aws"), "gs": "google_cloud_platform", "gcs": "google_cloud_platform"}
+_TYPES = {
+    **dict.fromkeys(_S3, ("aws",)),
+    **dict.fromkeys(("gs", "gcs"), ("google_cloud_platform",)),
+    **dict.fromkeys(("abfs", "abfss", "adl"), ("wasb", "adls", "azure_data_lake")),
+}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
@@ -181,14 +185,15 @@ def _object(video: Video, suffix: str) -> Bytes:
     named = BaseHook.get_connection(path.conn_id).conn_type if path.conn_id else None
     _check_connection(path.conn_id, path.protocol, named)
     _check(video, _marks_beside(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
-    return _bytes(path.fs.open(f"{path.path}{suffix}", "rb"), _kind(video, suffix))
+    # Some read 50 MiB ahead, and what is sent at once is this much.
+    return _bytes(path.fs.open(f"{path.path}{suffix}", "rb", block_size=CHUNK), _kind(video, suffix))
 
 
 def _check_connection(conn_id: str | None, scheme: str, conn_type: str | None) -> None:
     """Refuse a connection instead of which a store would be asked as whoever the API server is."""
     if not conn_id and conf.getboolean("veo", "ui_own_credentials", fallback=False):
         return
-    if not conn_id or conn_type != _TYPES.get(scheme, conn_type):
+    if not conn_id or conn_type not in _TYPES.get(scheme, (conn_type,)):
         raise NotThere("no connection to such a store")
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from airflow.sdk.io import store
 
+from tests.support.races import INTENT, TASK, race_of_threads, stored
 from tests.support.s3 import S3Server
-from tests.unit.ledger.test_stores import INTENT, TASK, race_of_threads, stored
 from veo_provider.ledger.folder import FolderLedger
 from veo_provider.ledger.record import Phase
 from veo_provider.ledger.reuse import ReuseIndex
@@ -19,7 +19,7 @@ from veo_provider.ledger.reuse import ReuseIndex
 RACE = """
 import sys
 from dataclasses import replace
-from tests.unit.ledger.test_stores import INTENT, TASK
+from tests.support.races import INTENT, TASK
 from veo_provider.ledger.folder import FolderLedger
 ledger = FolderLedger(sys.argv[1], TASK)
 ledger.read()

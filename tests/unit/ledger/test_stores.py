@@ -4,27 +4,26 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
 
 from tests.support.inside import attach
+from tests.support.races import INTENT, TASK, race_of_threads, stored
 from tests.support.tasks import Task, TaskState
 from tests.unit.ledger.test_decision import RECORD
 from veo_provider import compat
 from veo_provider.ledger import stores
 from veo_provider.ledger.folder import FolderLedger
-from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.record import Phase
 from veo_provider.ledger.stores import Ledger, NoLedger, TaskStateLedger, dead_after, ledger_for
-
-INTENT = replace(RECORD, phase=Phase.SUBMITTING, generation_id=None)
-TASK = ("dag", "manual__2026-11-23T00:00:00+00:00", "group.task", "-1")
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +60,6 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return FolderLedger(f"s3://aws_ledger@{bucket}/ledger", TASK)
 
 
-def stored(record: Record | None) -> Record | None:
-    return None if record is None else replace(record, where="")
-
-
 def test_a_record_is_found_again(ledger: Ledger) -> None:
     assert ledger.read() is None
     assert ledger.claim(INTENT, None)
@@ -93,28 +88,26 @@ def test_a_late_process_does_not_fill_a_gap(tmp_path: Path) -> None:
     assert not ledger.claim(replace(INTENT, nonce="late"), None)
 
 
-def race_of_threads(root: str) -> None:
-    """Of eight that have read nothing, and claim at the same moment, one may send: the one whose intent is there."""
-    barrier = threading.Barrier(8)
-    won: list[str] = []
-
-    def race(nonce: str) -> None:
-        ledger = FolderLedger(root, TASK)
-        barrier.wait()
-        if ledger.claim(replace(INTENT, nonce=nonce), None):
-            won.append(nonce)
-
-    threads = [threading.Thread(target=race, args=(str(number),)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert stored(FolderLedger(root, TASK).read()) == replace(INTENT, nonce=won[0])
-
-
 def test_of_many_threads_one_may_send(tmp_path: Path) -> None:
     race_of_threads(f"file://{tmp_path}")
+
+
+def test_a_claim_whose_answer_was_lost_is_ours(tmp_path: Path) -> None:
+    class Repeating(MemoryFileSystem):  # type: ignore[misc]
+        """Its client asks again for what it has heard no answer to, and then finds its own file."""
+
+        def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+            file = super().open(path, mode.replace("x", "w"), **options)
+            if "x" in mode:
+                file.write(json.dumps(INTENT.as_dict()).encode())
+                file.close()
+                raise FileExistsError(path)
+            return file
+
+    attach("memory", conn_id="repeating", fs=Repeating())
+    ledger = FolderLedger(f"memory://repeating@{tmp_path.name}", TASK)
+    assert ledger.claim(INTENT, None)
+    assert not ledger.claim(replace(INTENT, nonce="another"), None)
 
 
 def test_a_torn_record_is_no_missing_one(tmp_path: Path) -> None:

@@ -69,11 +69,13 @@ def test_only_by_a_connection_to_such_a_store(memory: Any, monkeypatch: pytest.M
     for named in ("gone", "files", "google"):
         attach("memory", named, fs=memory)
         attach("gs", named, fs=memory)
+        attach("abfs", named, fs=memory)
     shown: list[tuple[str, str | None]] = [("memory:", "files"), ("gs:", "google"), ("memory:", None)]
     for uri, conn_id in shown:
         assert isinstance(open_video(video(f"{uri}//films/a.mp4", conn_id=conn_id)), Bytes)
     monkeypatch.setenv("AIRFLOW__VEO__UI_OWN_CREDENTIALS", "False")
     refused: list[tuple[str, str | None]] = [("memory:", "gone"), ("gs:", "files"), ("memory:", None), ("memory:", "")]
+    refused.append(("abfs:", "google"))
     for uri, conn_id in refused:
         with pytest.raises(NotThere):
             open_video(video(f"{uri}//films/a.mp4", conn_id=conn_id))
