@@ -32,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
     "transfers": {"transfers", "operators", "hooks", "api", "exceptions", "raising", "compat"},
     "simulator": {"simulator"},
-    "ui": {"ui", "transfers", "operators", "api"},
+    "ui": {"ui", "transfers", "operators", "api", "compat"},
     "plugin": {"ui", "compat"},
 }
 # What a layer must not import of others.

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath, conf
 
 from veo_provider.api.locations import LOCAL_SCHEMES
+from veo_provider.compat import connection_of
 from veo_provider.transfers import posters
 from veo_provider.transfers.object_storage import SIDECAR
 from veo_provider.transfers.s3 import marks_in
@@ -182,8 +183,9 @@ def _object(video: Video, suffix: str) -> Bytes:
     path = ObjectStoragePath(video.uri, conn_id=video.conn_id)
     if path.protocol in LOCAL_SCHEMES:
         raise NotThere("a file of this machine under another name")
-    named = BaseHook.get_connection(path.conn_id).conn_type if path.conn_id else None
-    _check_connection(path.conn_id, path.protocol, named)
+    conn_id = connection_of(path)
+    named = BaseHook.get_connection(conn_id).conn_type if conn_id else None
+    _check_connection(conn_id, path.protocol, named)
     _check(video, _marks_beside(path.fs.cat_file(f"{path.path}{SIDECAR}", start=0, end=MAX_SIDECAR)))
     # Some read 50 MiB ahead, and what is sent at once is this much.
     return _bytes(path.fs.open(f"{path.path}{suffix}", "rb", block_size=CHUNK), _kind(video, suffix))

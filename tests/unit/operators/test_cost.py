@@ -16,6 +16,7 @@ from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoDeadlineError,
     VeoInvalidRequestError,
+    VeoLedgerError,
     VeoTransientError,
     VeoValidationError,
 )
@@ -140,7 +141,7 @@ async def test_reuse_needs_a_folder(gateway: Simulator) -> None:
 
 async def test_a_folder_that_is_none_sends_nothing(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", "nowhere://x")
-    with pytest.raises((VeoConfigurationError, VeoTransientError), match="nothing was sent"):
+    with pytest.raises((VeoConfigurationError, VeoLedgerError, VeoTransientError), match="nothing was sent"):
         await run(Task())
     assert submits(gateway) == 0
 

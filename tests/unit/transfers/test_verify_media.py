@@ -54,7 +54,7 @@ def warnings_of(operator: Any) -> list[str]:
 
     def note(text: str, *values: Any) -> None:
         # Airflow's own word on being run without its task runner.
-        if "outside of the Task Runner" not in text:
+        if "cannot be called outside" not in text:
             lines.append(text % values)
 
     operator.log.warning = note
