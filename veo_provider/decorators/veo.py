@@ -43,6 +43,9 @@ class VeoDecoratedOperator(DecoratedOperator, VeoGenerateOperator):
     }
     shortened: Sequence[str] = (*VeoGenerateOperator.shortened, "op_args", "op_kwargs")
     custom_operator_name = "@task.veo"
+    # Airflow 3.0 looks for it when a decorated task has ended, has it no longer, and so fails what is paid for. It is
+    # for several outputs, which there are not here.
+    xcom_push: Any = None
 
     def __init__(
         self,

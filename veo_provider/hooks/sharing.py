@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from asgiref.sync import sync_to_async
 
 from veo_provider.api.asking import Asking
 from veo_provider.api.pace import Pace
@@ -131,9 +132,11 @@ class SharedConnection:
 
     async def _look_up(self) -> Problem | None:
         old = self._http
+        # In a thread, from which Airflow's masking of secrets may ask the loop: 3.0 refuses it in the loop itself.
+        check = sync_to_async(from_airflow)
         try:
             found = await get_async_connection(self._conn_id)
-            connection = from_airflow(self._conn_id, found, known=old.connection if old else None)
+            connection = await check(self._conn_id, found, known=old.connection if old else None)
         except VeoConfigurationError as error:
             return Problem(error.reason, error.message)
         except AirflowNotFoundException as error:

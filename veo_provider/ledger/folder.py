@@ -43,6 +43,8 @@ class FolderLedger:
     def __init__(self, root: str, task: tuple[str, ...], before: Callable[[], Record | None] = lambda: None) -> None:
         self._before = before
         self._folder = ObjectStoragePath("/".join([root.rstrip("/"), *(quote(part, safe="") for part in task)]))
+        # Before Airflow 3.2 only this tells of a scheme that nothing here knows.
+        _ = self._folder.fs
 
     def read(self) -> Record | None:
         """Return the record with the highest number."""

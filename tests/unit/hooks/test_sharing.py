@@ -18,7 +18,7 @@ import pytest
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import MAX_RETRY_AFTER, WaitPlan
-from veo_provider.hooks import http_async, sharing
+from veo_provider.hooks import connection, http_async, sharing
 from veo_provider.hooks.veo import VeoAsyncHook
 
 CONN_ID = "veo_shared"
@@ -333,3 +333,22 @@ async def test_what_one_wait_learns_the_next_one_uses(connect: Callable[..., Non
     assert polls[0] > 12
     assert polls[1] < polls[0] / 2
     assert polls[2] > 12
+
+
+async def test_secrets_are_masked_outside_of_the_loop(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.0 asks the triggerer's loop for it, and refuses to wait for the answer in that loop."""
+    masked: list[str] = []
+
+    def mask(secret: str) -> None:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        masked.append(secret)
+
+    monkeypatch.setattr(connection, "mask_secret", mask)
+    async with listening(Gateway()) as gateway:
+        connect(gateway.url)
+        async with VeoAsyncHook(CONN_ID) as hook:
+            assert isinstance(await hook.poll("g"), Generation)
+    assert masked == ["sk-first"]
