@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may see what: the one place that knows Airflow's own authentication and authorization, which are internal."""
 
-from __future__ import annotations
-
+# No annotations as texts here: the FastAPI of Airflow 3.1 doesn't read those of a class.
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager

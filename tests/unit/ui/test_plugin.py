@@ -50,6 +50,17 @@ def test_it_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert VeoVideosLink().get_link(operator, ti_key=key) == ""
 
 
+@pytest.mark.skipif(not compat.PAGE, reason="this Airflow has no page")
+def test_the_user_is_airflows_and_no_parameter() -> None:
+    from fastapi.dependencies.utils import get_dependant
+
+    from veo_provider.ui.access import Reader
+
+    found = get_dependant(path="/", call=Reader)
+    assert not found.query_params
+    assert found.dependencies
+
+
 @pytest.mark.skipif(compat.PAGE, reason="this Airflow has a page")
 def test_a_line_says_that_there_is_no_page(caplog: pytest.LogCaptureFixture) -> None:
     key: Any = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
