@@ -18,6 +18,7 @@ COUNTED = {
     "veo.polls": "polls of the generations that have ended",
     "veo.stored": "videos that a transfer has stored",
     "veo.stored_bytes": "bytes of them",
+    "veo.media_differs": "stored videos that aren't what was asked for",
 }
 TIMED = {"veo.wait": "from the submit until the task knows the end, in milliseconds"}
 

@@ -21,6 +21,9 @@ TAIL = 1024 * 1024
 """An MP4's index lies at its start or at its end; of a clip of seconds it has some tens of KB. The first picture lies
 behind it, or at the start."""
 
+MAX_PIXELS = 8192 * 4352
+"""Of one picture: 8K. A few bytes can claim any size, and decoding takes memory for it."""
+
 POSTER_WIDTH = 640
 _READ = 64 * 1024
 
@@ -112,6 +115,8 @@ class Ends:
         try:
             with av.open(kept, "r", format="mp4") as container:
                 stream = next(iter(container.streams.video), None)
+                if stream:
+                    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
                 first = next(container.decode(stream), None) if stream else None
                 if stream is None or first is None:
                     return Look(None, "no picture is in it")

@@ -159,6 +159,7 @@ class Storing:
         if wrong := self._check.differences(ends):
             self.differing.append(f"{video.uri}: {'; '.join(wrong)}")
             self._log.warning("%s isn't what was asked for: %s", video.uri, "; ".join(wrong))
+            Metrics(mark).count("veo.media_differs")
         return replace(video, media=ends.look.facts, poster=self._poster(name, mark, ends))
 
     def _poster(self, name: str, mark: Marks, ends: Ends) -> str | None:

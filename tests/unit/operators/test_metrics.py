@@ -131,7 +131,8 @@ def test_what_is_stored(tmp_path: Path, counts: Counts) -> None:
             VeoToObjectStorageOperator(task_id="store", generation_id="task_1", dst=f"file://{tmp_path}/a.mp4"),
             FakeHook(),
         )
-    assert counts.seen == {"veo.stored": 1, "veo.stored_bytes": facts["size"]}
+    # What was stored is no real video, which each look sees.
+    assert counts.seen == {"veo.stored": 1, "veo.stored_bytes": facts["size"], "veo.media_differs": 2}
     assert counts.tags["veo.stored"]["task_id"] == "store"
 
 

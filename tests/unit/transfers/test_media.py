@@ -133,6 +133,13 @@ def test_what_is_no_video(data: bytes) -> None:
     assert seen.problem
 
 
+def test_a_picture_of_any_size_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "MAX_PIXELS", 180 * 320 - 1)
+    assert look(clip(tmp_path)).facts is None
+    monkeypatch.setattr(media, "MAX_PIXELS", 192 * 320)
+    assert look(clip(tmp_path)).facts == FACTS
+
+
 def test_sound_alone(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with (
