@@ -58,11 +58,12 @@ def outlet_events(accessors: Any) -> list[dict[str, Any]]:
 def metrics_into(backend: Any) -> Iterator[None]:
     """Let Airflow's metrics go into a backend of ours."""
     stats = importlib.import_module("airflow.providers.common.compat.sdk").Stats
-    if hasattr(stats, "_factory"):
-        kept = stats._factory, stats._export_legacy_names
-        stats.initialize(factory=lambda: backend, export_legacy_names=False)
+    module: Any = importlib.import_module(stats.__module__)
+    if hasattr(module, "_factory"):
+        kept = module._factory, module._export_legacy_names
+        module.initialize(factory=lambda: backend, export_legacy_names=False)
         yield
-        stats.initialize(factory=kept[0] or NoStatsLogger, export_legacy_names=kept[1])
+        module.initialize(factory=kept[0] or NoStatsLogger, export_legacy_names=kept[1])
     else:
         kept = stats.instance, getattr(stats, "_instance_pid", None)
         stats.instance, stats._instance_pid = backend, os.getpid()
