@@ -50,6 +50,9 @@ class AirflowCluster(AirflowStack):
             "AIRFLOW__CELERY__BROKER_URL": redis.url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{postgres.url}",
             "AIRFLOW__CORE__PARALLELISM": str(2 * concurrency * len(WORKERS)),
+            # A worker that dies between taking a task and starting it leaves it queued, by default for ten minutes.
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
         }
         super().__init__(home, dag_folders=dag_folders, env=own | dict(env or {}), database_url=postgres.url)
         self._concurrency = concurrency
