@@ -190,7 +190,8 @@ def test_a_generation_from_submit_to_store(
     told = json.dumps([path, arguments, event, deferred.value.kwargs])
     told += "".join(map(_rendered, (task, sensor, store))) + repr(deferred.value)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
-    assert len(files) == 3
+    # The video, its marks, its manifest and its poster.
+    assert len(files) == 4
     told += "".join(file.read_bytes().decode("latin-1") for file in files)
     _nowhere(key, told, caplog, ti, storing)
     # Nor is a link's signature, which opens the video to whoever reads it.
