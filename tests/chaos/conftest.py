@@ -105,7 +105,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3
     with (
         Redis(folder / "redis.log") as redis,
         playing(
-            folder, clip_cache, moto, partial(AirflowCluster, redis=redis), ["distributed"], max_concurrent_polls=4
+            folder, clip_cache, moto, partial(AirflowCluster, redis=redis), ["distributed"], max_concurrent_polls=2
         ) as cluster,
     ):
         yield cluster

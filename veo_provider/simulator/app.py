@@ -91,7 +91,7 @@ class _Api:
 
     async def poll(self, request: web.Request) -> web.StreamResponse:
         generation_id = request.match_info["generation_id"]
-        with self.gateway.ledger.poll(generation_id) as entry:
+        with self.gateway.ledger.poll(generation_id, request.headers.get("User-Agent", "")) as entry:
             fault = self.gateway.faults.next("poll")
             if fault is None:
                 return await deliver(request, self.gateway.status(generation_id, entry))

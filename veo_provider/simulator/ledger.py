@@ -59,19 +59,21 @@ class Ledger:
         return entry
 
     @contextlib.contextmanager
-    def poll(self, generation_id: str) -> Iterator[Entry]:
+    def poll(self, generation_id: str, client: str = "") -> Iterator[Entry]:
         """
         Note a poll for as long as it is in flight.
 
         :param generation_id: the id that is asked for.
+        :param client: the ``User-Agent`` of who asks.
         """
-        entry: Entry = {"time": time.time(), "phase": None, "fault": None}
+        entry: Entry = {"time": time.time(), "seconds": None, "client": client, "phase": None, "fault": None}
         self._polls.setdefault(generation_id, []).append(entry)
         self._polls_in_flight += 1
         self._most_polls_in_flight = max(self._most_polls_in_flight, self._polls_in_flight)
         try:
             yield entry
         finally:
+            entry["seconds"] = time.time() - entry["time"]
             # A reset in between has emptied the count already.
             self._polls_in_flight = max(0, self._polls_in_flight - 1)
 
