@@ -8,6 +8,7 @@ import os
 import posixpath
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -90,16 +91,10 @@ class FolderLedger:
 
 def replace(path: ObjectStoragePath, data: bytes) -> None:
     """Write a small file whole, or not at all."""
-    if path.protocol not in LOCAL_SCHEMES:
+    if path.protocol in LOCAL_SCHEMES:
+        _appear(path.path, data, os.replace)
+    else:
         path.fs.pipe_file(path.path, data)
-        return
-    os.makedirs(os.path.dirname(path.path), exist_ok=True)
-    part = f"{path.path}.{uuid.uuid4().hex}.part"
-    with open(part, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path.path)
 
 
 def read_json(path: ObjectStoragePath) -> Any:
@@ -119,12 +114,19 @@ def _create(path: ObjectStoragePath, data: bytes) -> None:
     if path.protocol in _AT_ONCE:
         path.fs.pipe_file(path.path, data, mode="create")
         return
-    if path.protocol in LOCAL_SCHEMES:
-        os.makedirs(os.path.dirname(path.path), exist_ok=True)
+    local = path.protocol in LOCAL_SCHEMES
+    if local:
+        try:
+            _appear(path.path, data, os.link)
+            return
+        except FileExistsError:
+            raise
+        except OSError:
+            pass  # Not every filesystem has hard links.
     try:
         with path.fs.open(path.path, "xb") as file:
             file.write(data)
-            if path.protocol in LOCAL_SCHEMES:
+            if local:
                 file.flush()
                 os.fsync(file.fileno())
     except (NotImplementedError, ValueError):
@@ -132,6 +134,28 @@ def _create(path: ObjectStoragePath, data: bytes) -> None:
         if path.fs.exists(path.path):
             raise FileExistsError(path.path) from None
         path.fs.pipe_file(path.path, data)
+
+
+def _appear(path: str, data: bytes, give_name: Callable[[str, str], None]) -> None:
+    """Write a local file beside its place, and name it once it is whole; file and name are on the disk then."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    part = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        give_name(part, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(part)
+    with suppress(OSError):  # Not every filesystem does that with folders.
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _encode(record: Record) -> bytes:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -90,6 +92,30 @@ def test_a_late_process_does_not_fill_a_gap(tmp_path: Path) -> None:
 
 def test_of_many_threads_one_may_send(tmp_path: Path) -> None:
     race_of_threads(f"file://{tmp_path}")
+
+
+def test_a_process_killed_while_it_claims_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    ledger = FolderLedger(f"file://{tmp_path}", TASK)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.claim(INTENT, None)
+    assert ledger.read() is None
+    assert ledger.claim(INTENT, None)
+
+
+def test_a_disk_without_hard_links_lets_one_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    ledger = FolderLedger(f"file://{tmp_path}", TASK)
+    assert ledger.claim(INTENT, None)
+    assert not ledger.claim(replace(INTENT, nonce="other"), None)
+    assert stored(ledger.read()) == INTENT
 
 
 def test_a_claim_whose_answer_was_lost_is_ours(tmp_path: Path) -> None:
