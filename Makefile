@@ -1,4 +1,4 @@
-# Everything lives in this folder: .tools and .venv (make setup), .versions, .stores, .bench, .demo, .artifacts. `make clean` removes them.
+# Everything lives in this folder: .tools and .venv (make setup), .versions, .pythons, .stores, .bench, .demo, .artifacts. `make clean` removes them.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test chaos bench lint docs build clean
 
@@ -33,5 +33,5 @@ build: ## Build and check the packages in .artifacts/dist
 	@bash .ci/run setup package
 
 clean: ## Remove everything that was made here
-	rm -rf .tools .venv .versions .stores .bench .demo .artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .tools .venv .versions .pythons .stores .bench .demo .artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
