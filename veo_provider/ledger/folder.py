@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import posixpath
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -16,11 +14,14 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.ledger.record import Record
+from veo_provider.local_files import whole_file
 
 _DIGITS = 6
 # Opened for writing, an object takes two requests there. On Azure the second one of whoever is first takes away what
 # the others have sent, and they would learn of a broken upload instead of an object that is there.
 _AT_ONCE = ("gs", "gcs", "abfs", "abfss")
+# Said by disks without hard links, such as a mounted bucket. A kill in mid-write may leave an empty file there.
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class FolderLedger:
@@ -92,7 +93,8 @@ class FolderLedger:
 def replace(path: ObjectStoragePath, data: bytes) -> None:
     """Write a small file whole, or not at all."""
     if path.protocol in LOCAL_SCHEMES:
-        _appear(path.path, data, os.replace)
+        with whole_file(path.path) as file:
+            file.write(data)
     else:
         path.fs.pipe_file(path.path, data)
 
@@ -114,48 +116,22 @@ def _create(path: ObjectStoragePath, data: bytes) -> None:
     if path.protocol in _AT_ONCE:
         path.fs.pipe_file(path.path, data, mode="create")
         return
-    local = path.protocol in LOCAL_SCHEMES
-    if local:
+    if path.protocol in LOCAL_SCHEMES:
         try:
-            _appear(path.path, data, os.link)
+            with whole_file(path.path, exclusively=True) as whole:
+                whole.write(data)
             return
-        except FileExistsError:
-            raise
-        except OSError:
-            pass  # Not every filesystem has hard links.
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
     try:
         with path.fs.open(path.path, "xb") as file:
             file.write(data)
-            if local:
-                file.flush()
-                os.fsync(file.fileno())
     except (NotImplementedError, ValueError):
         # A filesystem without exclusive creation.
         if path.fs.exists(path.path):
             raise FileExistsError(path.path) from None
         path.fs.pipe_file(path.path, data)
-
-
-def _appear(path: str, data: bytes, give_name: Callable[[str, str], None]) -> None:
-    """Write a local file beside its place, and name it once it is whole; file and name are on the disk then."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    part = f"{path}.{uuid.uuid4().hex}.part"
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        give_name(part, path)
-    finally:
-        with suppress(OSError):
-            os.unlink(part)
-    with suppress(OSError):  # Not every filesystem does that with folders.
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def _encode(record: Record) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.locations import LOCAL_SCHEMES
 from veo_provider.exceptions import VeoTransientError
+from veo_provider.local_files import whole_file
 from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, Source, media_type
 
 SIDECAR = ".veo.json"
@@ -193,31 +193,8 @@ def _read(path: ObjectStoragePath) -> Iterator[bytes]:
 
 def _stage(path: ObjectStoragePath) -> Stage:
     if path.protocol in LOCAL_SCHEMES:
-        return _local
+        return lambda local, _: whole_file(local.path)
     return _uploaded if path.protocol in _UPLOADING else _moved
-
-
-@contextmanager
-def _local(path: ObjectStoragePath, _: str) -> Iterator[Any]:
-    """Write a file beside its place, and rename it when it is on the disk."""
-    folder = os.path.dirname(path.path)
-    os.makedirs(folder, exist_ok=True)
-    part = os.path.join(folder, _part())
-    try:
-        with open(part, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path.path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # The name is on the disk too.
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
