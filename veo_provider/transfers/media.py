@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections import deque
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from veo_provider.api.error_body import printable
@@ -70,9 +69,14 @@ class Look:
     poster: bytes | None = None
 
 
+@cache
 def is_installed() -> bool:
-    """Whether the extra ``media`` is there."""
-    return importlib.util.find_spec("av") is not None
+    """Whether the extra ``media`` is there, and works: a library that it needs may be missing."""
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 class Ends:
@@ -120,7 +124,9 @@ class Ends:
                 first = next(container.decode(stream), None) if stream else None
                 if stream is None or first is None:
                     return Look(None, "no picture is in it")
-                return Look(_facts(container, stream, first), poster=_jpeg(first) if self._poster else None)
+                # One that lies on its side shows another video than the page does.
+                poster = _jpeg(first) if self._poster and not first.rotation else None
+                return Look(_facts(container, stream, first), poster=poster)
         except Exception as error:  # noqa: BLE001 - the bytes come from elsewhere, and FFmpeg has errors of many kinds
             return Look(None, printable(f"{type(error).__name__}: {error}", 200))
 
@@ -165,16 +171,17 @@ def _facts(container: av.container.InputContainer, stream: av.VideoStream, first
     # Of the pictures and not of the file, which a longer sound would lengthen.
     length, base = stream.duration, stream.time_base
     seconds = round(float(length * base), 3) if length and base else None
-    wide = (first.width, first.height) if first.rotation % 180 == 0 else (first.height, first.width)
+    shown = round(first.width * (stream.sample_aspect_ratio or 1)), first.height
+    width, height = shown if first.rotation % 180 == 0 else shown[::-1]
     sound = next(iter(container.streams.audio), None)
     return MediaFacts(
         seconds=seconds,
-        width=wide[0],
-        height=wide[1],
+        width=width,
+        height=height,
         frame_rate=round(float(stream.average_rate), 3) if stream.average_rate else None,
         audio=sound is not None,
-        video_codec=stream.codec_context.name,
-        audio_codec=None if sound is None else sound.codec_context.name,
+        video_codec=stream.codec.canonical_name,
+        audio_codec=None if sound is None else sound.codec.canonical_name,
     )
 
 

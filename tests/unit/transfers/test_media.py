@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +100,51 @@ def test_a_picture_that_is_shown_turned(tmp_path: Path) -> None:
     matrix = data.index(b"tkhd") + 4 + 40
     turned = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 320 * 65536, 0, 0x40000000)
     data[matrix : matrix + len(turned)] = turned
-    facts = look(bytes(data)).facts
+    seen = look(bytes(data), poster=True)
+    assert seen.facts is not None
+    assert (seen.facts.width, seen.facts.height) == (320, 180)
+    # A picture that lies on its side is worse than none.
+    assert seen.poster is None
+
+
+def encoded(codec: str, aspect: Fraction | None = None) -> bytes:
+    """A grey video of some pictures."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream: Any = container.add_stream(codec, rate=24)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        for number in range(24):
+            picture = av.VideoFrame(320, 180, "yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, 24)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def test_pixels_that_are_no_squares() -> None:
+    facts = look(encoded("libx264", Fraction(81, 64))).facts
     assert facts is not None
-    assert (facts.width, facts.height) == (320, 180)
+    assert (facts.width, facts.height) == (405, 180)
+
+
+def test_a_codec_is_called_by_its_own_name() -> None:
+    """And not by that of the library which decodes it here."""
+    facts = look(encoded("libsvtav1")).facts
+    assert facts is not None
+    assert facts.video_codec == "av1"
+
+
+def test_a_library_that_does_not_load_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    media.is_installed.cache_clear()
+    monkeypatch.setitem(sys.modules, "av", None)
+    try:
+        assert not media.is_installed()
+    finally:
+        media.is_installed.cache_clear()
+    monkeypatch.undo()
+    assert media.is_installed()
 
 
 def test_its_first_picture(tmp_path: Path) -> None:
