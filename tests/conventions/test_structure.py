@@ -7,6 +7,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", list(_modules()), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_import_direction(path: Path) -> None:
     layer = _layer(path)
     if layer == "__init__":
@@ -79,7 +80,7 @@ def test_import_direction(path: Path) -> None:
         assert top not in FORBIDDEN.get(layer, set()), f"{layer} must not import {name}"
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", list(_modules()), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_one_module_asks_for_airflows_version(path: Path) -> None:
     words = r"airflow(\.| import )__version__|version_compat|AIRFLOW_V_|\bAIRFLOW\b|packaging"
     assert bool(re.search(words, path.read_text())) == (path.name == "compat.py"), (
@@ -136,3 +137,13 @@ def test_the_top_level_holds_nothing_else() -> None:
         "docs",
     }
     assert {name for name in top if not name.startswith(".")} <= allowed
+
+
+def test_the_first_versions_that_are_allowed_are_the_ones_that_are_run() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = (ROOT / ".ci/constraints/airflow-lowest.txt").read_text().splitlines()
+    allowed = [*project["dependencies"], *project["optional-dependencies"]["media"]]
+    for name, _, version in (one.partition(">=") for one in allowed if not one.startswith("apache-airflow>")):
+        pinned = [line for line in lock if re.match(rf"{name}(\[.*\])?==", line)]
+        assert len(pinned) == 1
+        assert re.fullmatch(rf".*=={re.escape(version)}(\.0)*", pinned[0]), "run: bash .ci/versions lock lowest"
