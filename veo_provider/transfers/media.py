@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cache, cached_property
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from veo_provider.api.error_body import printable
@@ -113,22 +115,38 @@ class Ends:
     @cached_property
     def look(self) -> Look:
         """What the video is, once it has passed by; whatever it holds, this doesn't raise."""
+        seen: SimpleQueue[Look] = SimpleQueue()
+        # Not in the task's own thread: PyAV drops what a signal's handler raises while it reads, so Airflow's
+        # execution_timeout would be lost, and a good video be taken for none.
+        Thread(target=self._look_into, args=(seen,), name="veo-look", daemon=True).start()
+        return seen.get()
+
+    def _look_into(self, queue: SimpleQueue[Look]) -> None:
+        look = Look(None, "PyAV gave up")
+        try:
+            look = self._seen()
+        except Exception as error:  # noqa: BLE001 - the bytes come from elsewhere, and FFmpeg has errors of many kinds
+            look = Look(None, _text(error))
+        finally:
+            queue.put(look)
+
+    def _seen(self) -> Look:
         import av
 
         kept = _Kept(self._size, bytes(self._head), b"".join(self._tail))
-        try:
-            with av.open(kept, "r", format="mp4") as container:
-                stream = next(iter(container.streams.video), None)
-                if stream:
-                    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-                first = next(container.decode(stream), None) if stream else None
-                if stream is None or first is None:
-                    return Look(None, "no picture is in it")
-                # One that lies on its side shows another video than the page does.
-                poster = _jpeg(first) if self._poster and not first.rotation else None
-                return Look(_facts(container, stream, first), poster=poster)
-        except Exception as error:  # noqa: BLE001 - the bytes come from elsewhere, and FFmpeg has errors of many kinds
-            return Look(None, printable(f"{type(error).__name__}: {error}", 200))
+        with av.open(kept, "r", format="mp4") as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None:
+                return Look(None, "no picture is in it")
+            decoder: Any = stream.codec_context
+            decoder.options = {"max_pixels": str(MAX_PIXELS)}
+            first = next(container.decode(stream), None)
+            if first is None:
+                return Look(None, "no picture is in it")
+            facts = _facts(container, stream, first)
+            # One that lies on its side shows another video than the page does.
+            poster = _jpeg(first) if self._poster and not first.rotation else None
+            return Look(facts, poster=poster)
 
 
 class _Kept(io.RawIOBase):
@@ -183,6 +201,10 @@ def _facts(container: av.container.InputContainer, stream: av.VideoStream, first
         video_codec=stream.codec.canonical_name,
         audio_codec=None if sound is None else sound.codec.canonical_name,
     )
+
+
+def _text(error: Exception) -> str:
+    return printable(f"{type(error).__name__}: {error}", 200)
 
 
 def _jpeg(picture: av.VideoFrame) -> bytes:
