@@ -135,10 +135,13 @@ class Ends:
 
         kept = _Kept(self._size, bytes(self._head), b"".join(self._tail))
         with av.open(kept, "r", format="mp4") as container:
-            stream = next(iter(container.streams.video), None)
+            cover = av.stream.Disposition.attached_pic
+            stream = next((one for one in container.streams.video if not one.disposition & cover), None)
             if stream is None:
                 return Look(None, "no picture is in it")
             decoder: Any = stream.codec_context
+            if decoder is None:
+                return Look(None, "FFmpeg knows no decoder for its pictures")
             decoder.options = {"max_pixels": str(MAX_PIXELS)}
             first = next(container.decode(stream), None)
             if first is None:
@@ -199,8 +202,14 @@ def _facts(container: av.container.InputContainer, stream: av.VideoStream, first
         frame_rate=round(float(stream.average_rate), 3) if stream.average_rate else None,
         audio=sound is not None,
         video_codec=stream.codec.canonical_name,
-        audio_codec=None if sound is None else sound.codec.canonical_name,
+        audio_codec=_codec(sound) if sound else None,
     )
+
+
+def _codec(sound: av.AudioStream) -> str:
+    decoder: Any = sound.codec_context
+    # FFmpeg knows more codecs than it can decode; nobody listens here, and it is a sound track all the same.
+    return "unknown" if decoder is None else decoder.codec.canonical_name
 
 
 def _text(error: Exception) -> str:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
+from tests.support.boxes import box
 from tests.unit.transfers.fakes import Interrupted
-from tests.unit.transfers.test_media import encoded, look
+from tests.unit.transfers.test_media import clip, encoded, look, muxed_again
 from veo_provider.transfers import media
-from veo_provider.transfers.media import MediaFacts
+from veo_provider.transfers.media import Look, MediaFacts
 
 GREY = MediaFacts(1.0, 320, 180, 24.0, audio=False, video_codec="h264", audio_codec=None)
 
@@ -45,3 +49,46 @@ def test_a_timeout_while_it_is_read_is_not_lost(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(media._Kept, method, struck)
     with pytest.raises(Interrupted):
         look(data)
+
+
+def with_cover(data: bytes, jpeg: bytes) -> bytes:
+    """A file with a cover, which FFmpeg shows as a stream of pictures before all others."""
+    cover = box(b"covr", box(b"data", b"\0\0\0\x0d\0\0\0\0" + jpeg))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    told = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", cover)))
+    index = data.index(b"moov") - 4
+    size = int.from_bytes(data[index : index + 4], "big")
+    return data[:index] + box(b"moov", told + data[index + 8 : index + size]) + data[index + size :]
+
+
+def jpeg() -> bytes:
+    return look(encoded("libx264"), poster=True).poster or b""
+
+
+def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
+    data = with_cover(encoded("libx264"), jpeg())
+    with av.open(io.BytesIO(data), "r") as container:
+        assert container.streams.video[0].codec.name == "mjpeg"
+    assert look(data).facts == GREY
+
+
+def test_sound_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(io.BytesIO(clip(tmp_path)), "r") as source, av.open(str(path), "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert look(with_cover(path.read_bytes(), jpeg())) == Look(None, "no picture is in it")
+
+
+def test_sound_that_nothing_here_can_play_is_sound(tmp_path: Path) -> None:
+    data = muxed_again(clip(tmp_path), tmp_path).replace(b"mp4a", b"new!").replace(b"esds", b"free")
+    facts = look(data).facts
+    assert facts is not None
+    assert (facts.width, facts.audio, facts.audio_codec) == (180, True, "unknown")
+
+
+def test_pictures_that_nothing_here_can_decode() -> None:
+    assert look(encoded("libx264").replace(b"avc1", b"new!")).problem == "FFmpeg knows no decoder for its pictures"
