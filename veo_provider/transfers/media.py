@@ -134,7 +134,9 @@ class Ends:
         import av
 
         kept = _Kept(self._size, bytes(self._head), b"".join(self._tail))
-        with av.open(kept, "r", format="mp4") as container:
+        # To the decoder that opening it uses, too: what was learnt of a picture there has taken its memory.
+        limit = {"max_pixels": str(MAX_PIXELS)}
+        with av.open(kept, "r", format="mp4", options=limit) as container:
             cover = av.stream.Disposition.attached_pic
             stream = next((one for one in container.streams.video if not one.disposition & cover), None)
             if stream is None:
@@ -142,7 +144,7 @@ class Ends:
             decoder: Any = stream.codec_context
             if decoder is None:
                 return Look(None, "FFmpeg knows no decoder for its pictures")
-            decoder.options = {"max_pixels": str(MAX_PIXELS)}
+            decoder.options = limit
             first = next(container.decode(stream), None)
             if first is None:
                 return Look(None, "no picture is in it")

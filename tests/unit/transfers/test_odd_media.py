@@ -13,6 +13,7 @@ from typing import Any
 import av
 import pytest
 
+from tests.support import memory
 from tests.support.boxes import box
 from tests.unit.transfers.fakes import Interrupted
 from tests.unit.transfers.test_media import clip, encoded, look, muxed_again
@@ -92,3 +93,13 @@ def test_sound_that_nothing_here_can_play_is_sound(tmp_path: Path) -> None:
 
 def test_pictures_that_nothing_here_can_decode() -> None:
     assert look(encoded("libx264").replace(b"avc1", b"new!")).problem == "FFmpeg knows no decoder for its pictures"
+
+
+def test_the_limit_of_pixels_holds_while_the_file_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg decodes pictures before anybody asks for one."""
+    data = encoded("png", size=(6000, 6000), count=1)
+    monkeypatch.setattr(media, "MAX_PIXELS", 6000 * 6000 - 1)
+    memory.forget_peak()
+    before = memory.peak()
+    assert look(data).facts is None
+    assert memory.peak() - before < 20 * 1024**2
