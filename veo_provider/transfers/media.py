@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
 from queue import SimpleQueue
@@ -149,9 +149,16 @@ class Ends:
             if first is None:
                 return Look(None, "no picture is in it")
             facts = _facts(container, stream, first)
+            if self._is_cut_short():
+                facts = replace(facts, seconds=None, frame_rate=None)
             # One that lies on its side shows another video than the page does.
             poster = _jpeg(first) if self._poster and not first.rotation else None
             return Look(facts, poster=poster)
+
+    def _is_cut_short(self) -> bool:
+        """Whether these are fragments, each with an index of its own, of which only the first ones are kept."""
+        begin = self._head.partition(b"mdat")[0]
+        return self._size > len(self._head) + self._tail_size and b"mvex" in begin
 
 
 class _Kept(io.RawIOBase):

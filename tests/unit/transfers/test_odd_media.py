@@ -95,6 +95,21 @@ def test_pictures_that_nothing_here_can_decode() -> None:
     assert look(encoded("libx264").replace(b"avc1", b"new!")).problem == "FFmpeg knows no decoder for its pictures"
 
 
+def test_fragments_that_are_not_kept_leave_the_length_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first of them hold is no length of the video: a good one must not be called too short."""
+    data = muxed_again(clip(tmp_path), tmp_path, movflags="empty_moov+default_base_moof", frag_duration="250000")
+    second = data.index(b"moof", data.index(b"moof") + 4)
+    whole = look(data).facts
+    assert whole is not None
+    assert whole.seconds == pytest.approx(2.0, abs=0.05)
+    monkeypatch.setattr(media, "TAIL", 1000)
+    monkeypatch.setattr(media, "HEAD", second)
+    facts = look(data, piece=1000).facts
+    assert facts is not None
+    assert (facts.seconds, facts.frame_rate) == (None, None)
+    assert (facts.width, facts.height, facts.audio) == (180, 320, True)
+
+
 def test_the_limit_of_pixels_holds_while_the_file_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg decodes pictures before anybody asks for one."""
     data = encoded("png", size=(6000, 6000), count=1)
