@@ -62,7 +62,7 @@ class Look:
     What was seen of a video.
 
     :param facts: ``None`` if it can't be read.
-    :param problem: why it can't be read.
+    :param problem: why it can't be read; or else why there is no poster, though one was wanted.
     :param poster: its first picture as a JPEG, if one was wanted and could be made.
     """
 
@@ -151,14 +151,23 @@ class Ends:
             facts = _facts(container, stream, first)
             if self._is_cut_short():
                 facts = replace(facts, seconds=None, frame_rate=None)
-            # One that lies on its side shows another video than the page does.
-            poster = _jpeg(first) if self._poster and not first.rotation else None
-            return Look(facts, poster=poster)
+            return self._with_poster(facts, first)
 
     def _is_cut_short(self) -> bool:
         """Whether these are fragments, each with an index of its own, of which only the first ones are kept."""
         begin = self._head.partition(b"mdat")[0]
         return self._size > len(self._head) + self._tail_size and b"mvex" in begin
+
+    def _with_poster(self, facts: MediaFacts, first: av.VideoFrame) -> Look:
+        if not self._poster:
+            return Look(facts)
+        if first.rotation:
+            # It would show another video than the page does.
+            return Look(facts, "its first picture lies on its side")
+        try:
+            return Look(facts, poster=_jpeg(first, facts.width))
+        except Exception as error:  # noqa: BLE001 - as above; and the facts are true without a poster
+            return Look(facts, _text(error))
 
 
 class _Kept(io.RawIOBase):
@@ -201,7 +210,7 @@ def _facts(container: av.container.InputContainer, stream: av.VideoStream, first
     # Of the pictures and not of the file, which a longer sound would lengthen.
     length, base = stream.duration, stream.time_base
     seconds = round(float(length * base), 3) if length and base else None
-    shown = round(first.width * (stream.sample_aspect_ratio or 1)), first.height
+    shown = max(round(first.width * (stream.sample_aspect_ratio or 1)), 1), first.height
     width, height = shown if first.rotation % 180 == 0 else shown[::-1]
     sound = next(iter(container.streams.audio), None)
     return MediaFacts(
@@ -225,12 +234,17 @@ def _text(error: Exception) -> str:
     return printable(f"{type(error).__name__}: {error}", 200)
 
 
-def _jpeg(picture: av.VideoFrame) -> bytes:
-    """Return a picture as a small JPEG."""
+def _jpeg(picture: av.VideoFrame, shown: int) -> bytes:
+    """
+    Return a picture as a small JPEG.
+
+    :param picture: the picture.
+    :param shown: how wide it is shown; its pixels may be no squares.
+    """
     import av
 
-    width = min(POSTER_WIDTH, picture.width) // 2 * 2
-    height = max(picture.height * width // picture.width // 2 * 2, 2)
+    width = max(min(POSTER_WIDTH, shown) // 2 * 2, 2)
+    height = max(picture.height * width // shown // 2 * 2, 2)
     small = picture.reformat(width, height, "yuvj420p")
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.boxes import box
 from tests.unit.transfers.fakes import Interrupted
 from tests.unit.transfers.test_media import clip, encoded, look, muxed_again
 from veo_provider.transfers import media
+from veo_provider.transfers.asked import differences
 from veo_provider.transfers.media import Look, MediaFacts
 
 GREY = MediaFacts(1.0, 320, 180, 24.0, audio=False, video_codec="h264", audio_codec=None)
@@ -118,3 +120,42 @@ def test_the_limit_of_pixels_holds_while_the_file_is_opened(monkeypatch: pytest.
     before = memory.peak()
     assert look(data).facts is None
     assert memory.peak() - before < 20 * 1024**2
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_that_are_lines(tmp_path: Path, turned: bool) -> None:
+    """A side of no length would be divided by."""
+    data = bytearray(encoded("libx264", Fraction(81, 64)))
+    at = data.index(b"pasp") + 4
+    data[at : at + 8] = b"\0\0\0\1\0\0\xff\xff"
+    if turned:
+        at = data.index(b"tkhd") + 4 + 40
+        data[at : at + 20] = bytes.fromhex("0000000000010000 00000000 ffff0000 00000000")
+    seen = look(bytes(data), poster=True)
+    assert seen.facts is not None
+    assert (seen.facts.width, seen.facts.height) == ((180, 1) if turned else (1, 180))
+    assert len(differences(seen, {"aspect_ratio": "16:9"})) == 1
+
+
+def test_a_poster_of_pixels_that_are_no_squares() -> None:
+    poster = look(encoded("libx264", Fraction(81, 64)), poster=True).poster
+    assert poster is not None
+    with av.open(io.BytesIO(poster), "r") as container:
+        shown = next(container.decode(video=0))
+    assert (shown.width, shown.height) == (404, 178)
+
+
+def test_the_facts_are_true_without_a_poster(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> bytes:
+        raise ValueError("no such format")
+
+    monkeypatch.setattr(media, "_jpeg", fails)
+    seen = look(encoded("libx264"), poster=True)
+    assert (seen.facts, seen.poster) == (GREY, None)
+    assert "no such format" in seen.problem
+
+
+def test_a_picture_of_one_pixel() -> None:
+    seen = look(encoded("png", size=(1, 1), count=1), poster=True)
+    assert seen.facts is not None
+    assert seen.poster
