@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -143,6 +144,17 @@ def test_a_poster_of_pixels_that_are_no_squares() -> None:
     with av.open(io.BytesIO(poster), "r") as container:
         shown = next(container.decode(video=0))
     assert (shown.width, shown.height) == (404, 178)
+
+
+def test_a_library_that_fails_while_it_loads_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "av.py").write_text("raise OSError('made for another version')")
+    media.is_installed.cache_clear()
+    monkeypatch.delitem(sys.modules, "av")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert not media.is_installed()
+    finally:
+        media.is_installed.cache_clear()
 
 
 def test_the_facts_are_true_without_a_poster(monkeypatch: pytest.MonkeyPatch) -> None:
