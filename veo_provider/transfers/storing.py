@@ -98,8 +98,8 @@ class Storing:
         texts = self.refused
         if self.differing and self._check.fails:
             stored = (
-                f"What is stored isn't what was asked for: {'. '.join(self.differing)}. The videos stay where they are. "
-                "To go on with them, give verify_media='warn' and clear this task; for another video, which costs "
+                f"What is stored isn't what was asked for: {'. '.join(self.differing)}. The videos stay where they "
+                "are. To go on with them, give verify_media='warn' and clear this task; for another video, which costs "
                 "again, clear the task that generates it"
             )
             texts = [stored, *texts]
