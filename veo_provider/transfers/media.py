@@ -25,6 +25,9 @@ behind it, or at the start."""
 MAX_PIXELS = 8192 * 4352
 """Of one picture: 8K. A few bytes can claim any size, and decoding takes memory for it."""
 
+MAX_ZEROS = 8 * 1024 * 1024
+"""Of what isn't kept: a few bytes can claim a picture of any size, which FFmpeg reads into memory."""
+
 POSTER_WIDTH = 640
 _READ = 64 * 1024
 
@@ -171,7 +174,7 @@ class Ends:
 
 
 class _Kept(io.RawIOBase):
-    """A file of which only both ends are there; between them are zeros, which FFmpeg may read through."""
+    """A file of which only both ends are there; between them are zeros, of which FFmpeg may read some."""
 
     def __init__(self, size: int, head: bytes, tail: bytes) -> None:
         super().__init__()
@@ -179,6 +182,7 @@ class _Kept(io.RawIOBase):
         self._head = head
         self._tail = tail
         self._at = 0
+        self._zeros = MAX_ZEROS
 
     def readable(self) -> bool:
         return True
@@ -199,7 +203,8 @@ class _Kept(io.RawIOBase):
         if self._at < len(self._head):
             data = self._head[self._at : self._at + wanted]
         elif self._at < begin:
-            data = bytes(min(wanted, begin - self._at))
+            data = bytes(min(wanted, begin - self._at, self._zeros))
+            self._zeros -= len(data)
         else:
             data = self._tail[self._at - begin :][:wanted]
         self._at += len(data)

@@ -21,7 +21,7 @@ from tests.unit.transfers.fakes import Interrupted
 from tests.unit.transfers.test_media import clip, encoded, look, muxed_again
 from veo_provider.transfers import media
 from veo_provider.transfers.asked import differences
-from veo_provider.transfers.media import Look, MediaFacts
+from veo_provider.transfers.media import Ends, Look, MediaFacts
 
 GREY = MediaFacts(1.0, 320, 180, 24.0, audio=False, video_codec="h264", audio_codec=None)
 
@@ -121,6 +121,20 @@ def test_the_limit_of_pixels_holds_while_the_file_is_opened(monkeypatch: pytest.
     before = memory.peak()
     assert look(data).facts is None
     assert memory.peak() - before < 20 * 1024**2
+
+
+def test_a_picture_that_claims_most_of_the_file(tmp_path: Path) -> None:
+    data = bytearray(encoded("libx264"))
+    at = data.index(b"stsz") + 4 + 12
+    data[at : at + 4] = (100 * 1024**2).to_bytes(4, "big")
+    seen = Ends(poster=True)
+    seen.feed(bytes(data))
+    for _ in range(120):
+        seen.feed(bytes(1024**2))
+    memory.forget_peak()
+    before = memory.peak()
+    assert seen.look.facts is None
+    assert memory.peak() - before < 40 * 1024**2
 
 
 @pytest.mark.parametrize("turned", [False, True])
