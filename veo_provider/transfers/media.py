@@ -148,7 +148,13 @@ class Ends:
             if decoder is None:
                 return Look(None, "FFmpeg knows no decoder for its pictures")
             decoder.options = limit
-            first = next(container.decode(stream), None)
+            try:
+                first = next(container.decode(stream), None)
+            except av.FFmpegError:
+                # Where a second has megabytes, the next pictures lie in the gap; the first may wait for them.
+                first = next(iter(decoder.decode(None)), None)
+                if first is None:
+                    raise
             if first is None:
                 return Look(None, "no picture is in it")
             facts = _facts(container, stream, first)

@@ -113,6 +113,21 @@ def test_fragments_that_are_not_kept_leave_the_length_open(tmp_path: Path, monke
     assert (facts.width, facts.height, facts.audio) == (180, 320, True)
 
 
+def test_a_first_picture_that_waits_for_others_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a video of more than 1 MB a picture."""
+    data = encoded("libx264")
+    with av.open(io.BytesIO(data), "r") as container:
+        first, second = list(container.demux(video=0))[:2]
+        assert first.pos is not None
+        assert second.pos is not None
+        monkeypatch.setattr(media, "HEAD", second.pos)
+    index = data.index(b"moov") - 4
+    monkeypatch.setattr(media, "TAIL", len(data) - index)
+    # What is kept of the end is the index alone.
+    assert len(data) > media.HEAD + media.TAIL
+    assert look(data, piece=10).facts == GREY
+
+
 def test_the_limit_of_pixels_holds_while_the_file_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg decodes pictures before anybody asks for one."""
     data = encoded("png", size=(6000, 6000), count=1)
