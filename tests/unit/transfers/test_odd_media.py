@@ -105,8 +105,10 @@ def test_fragments_that_are_not_kept_leave_the_length_open(tmp_path: Path, monke
     whole = look(data).facts
     assert whole is not None
     assert whole.seconds == pytest.approx(2.0, abs=0.05)
-    monkeypatch.setattr(media, "TAIL", 1000)
     monkeypatch.setattr(media, "HEAD", second)
+    # All of it is kept, in two pieces.
+    assert look(data, piece=1000).facts == whole
+    monkeypatch.setattr(media, "TAIL", 1000)
     facts = look(data, piece=1000).facts
     assert facts is not None
     assert (facts.seconds, facts.frame_rate) == (None, None)
@@ -165,6 +167,14 @@ def test_pixels_that_are_lines(tmp_path: Path, turned: bool) -> None:
     assert seen.facts is not None
     assert (seen.facts.width, seen.facts.height) == ((180, 1) if turned else (1, 180))
     assert len(differences(seen, {"aspect_ratio": "16:9"})) == 1
+
+
+def test_a_picture_that_stands_on_its_head() -> None:
+    data = bytearray(encoded("libx264"))
+    at = data.index(b"tkhd") + 4 + 40
+    data[at : at + 20] = bytes.fromhex("ffff0000 00000000 00000000 00000000 ffff0000")
+    seen = look(bytes(data), poster=True)
+    assert (seen.facts, seen.poster) == (GREY, None)
 
 
 def test_a_poster_of_pixels_that_are_no_squares() -> None:
