@@ -13,7 +13,7 @@ _OURS = b"airflow-provider-veo"
 
 def write_poster(destination: Destination, name: str, marks: Marks, jpeg: bytes, *, overwrites: bool) -> str:
     """
-    Write a poster beside a video, unless it is there, and return its URI.
+    Write a poster beside a video, and return its URI; one that is there already isn't written again.
 
     :param destination: the store.
     :param name: the video's name.
@@ -26,9 +26,10 @@ def write_poster(destination: Destination, name: str, marks: Marks, jpeg: bytes,
     comment = b"%s %s %d" % (_OURS, marks.generation_id.encode()[:4096], marks.index)
     # The mark is in the file itself: not every store has metadata.
     data = _START + _COMMENT + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg.removeprefix(_START)
-    there = destination.read_small(beside)
+    # What may be replaced isn't read: with replace=True the right to list a bucket isn't needed for the video, either.
+    there = None if overwrites else destination.read_small(beside)
     if there != data:
-        if there is not None and not overwrites and not _is_ours(there):
+        if there is not None and not _is_ours(there):
             raise FileExistsError(f"{destination.uri(beside)} holds something that isn't a poster of this provider")
         destination.write_small(beside, data, "image/jpeg")
     return destination.uri(beside)

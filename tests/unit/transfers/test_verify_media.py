@@ -246,6 +246,19 @@ def test_something_else_in_the_posters_place_stays(tmp_path: Path, good: bytes, 
     assert poster(tmp_path) != other
 
 
+def test_what_may_be_replaced_by_a_poster_is_not_asked_for(
+    tmp_path: Path, good: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the right to list a bucket, S3 forbids to read what isn't there."""
+
+    def forbidden(*_: Any) -> None:
+        raise PermissionError("403")
+
+    monkeypatch.setattr(object_storage.ObjectStorageDestination, "read_small", forbidden)
+    _, (fact,) = run(transfer(tmp_path, overwrite=True), FakeHook([good]), task())
+    assert fact["poster"]
+
+
 def test_a_poster_that_fails_is_no_reason_to_fail(tmp_path: Path, good: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any) -> None:
         raise PermissionError("only *.mp4 may be written here")
