@@ -28,6 +28,8 @@ ASKED = {
         ({"seconds": 8.021}, {}, []),
         ({"seconds": None}, {}, []),
         ({"seconds": 4.0}, {}, ["it is 4 s long, not 8 s"]),
+        ({"seconds": 8.5}, {}, []),
+        ({"seconds": 7.5}, {}, []),
         ({"seconds": 8.6}, {}, ["it is 8.6 s long, not 8 s"]),
         ({"width": 720, "height": 1280}, {}, ["its picture is 720x1280, which isn't 16:9"]),
         ({"width": 720, "height": 1280}, {"aspect_ratio": "9:16"}, []),
