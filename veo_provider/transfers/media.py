@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ MAX_PIXELS = 8192 * 4352
 
 MAX_ZEROS = 8 * 1024 * 1024
 """Of what isn't kept: a few bytes can claim a picture of any size, which FFmpeg reads into memory."""
+
+LOOK_SECONDS = 60
+"""A look takes parts of a second; but an edit list of 20,000 entries keeps FFmpeg busy for more than a minute."""
 
 POSTER_WIDTH = 640
 _READ = 64 * 1024
@@ -122,7 +125,10 @@ class Ends:
         # Not in the task's own thread: PyAV drops what a signal's handler raises while it reads, so Airflow's
         # execution_timeout would be lost, and a good video be taken for none.
         Thread(target=self._look_into, args=(seen,), name="veo-look", daemon=True).start()
-        return seen.get()
+        try:
+            return seen.get(timeout=LOOK_SECONDS)
+        except Empty:
+            return Look(None, f"PyAV hasn't come to an end in {LOOK_SECONDS} s")
 
     def _look_into(self, queue: SimpleQueue[Look]) -> None:
         look = Look(None, "PyAV gave up")

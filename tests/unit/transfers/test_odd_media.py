@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import av
@@ -53,6 +54,14 @@ def test_a_timeout_while_it_is_read_is_not_lost(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(media._Kept, method, struck)
     with pytest.raises(Interrupted):
         look(data)
+
+
+def test_a_look_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = Event()
+    monkeypatch.setattr(media, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(media._Kept, "read", lambda *_: released.wait(10) and b"")
+    assert look(encoded("libx264")) == Look(None, "PyAV hasn't come to an end in 0.05 s")
+    released.set()
 
 
 def with_cover(data: bytes, jpeg: bytes) -> bytes:
