@@ -125,8 +125,8 @@ class Storing:
 
         def at_end() -> None:
             self._look_again(name, mark, there)
-            if ends and there and self._check.fails:
-                self._refuse(name, ends)
+            if ends and self._check.fails:
+                self._refuse(name, there, ends)
 
         # A store completes nothing before its reader has learnt of the end.
         with ReadAhead(stream, at_end, *([ends.feed] if ends else [])) as source:
@@ -164,9 +164,10 @@ class Storing:
                 "same name"
             )
 
-    def _refuse(self, name: str, ends: Ends) -> None:
-        """Keep what is there: a video that isn't what was asked for must not take its place."""
-        if wrong := self._check.differences(ends):
+    def _refuse(self, name: str, there: Found | None, ends: Ends) -> None:
+        """Keep what is there by now: a video that isn't what was asked for must not take its place."""
+        wrong = self._check.differences(ends)
+        if wrong and (there or (self._task.overwrites and self._destination.find(name))):
             raise VeoMediaError(
                 f"The video for {self._destination.uri(name)} isn't what was asked for: {'; '.join(wrong)}. It was not "
                 "stored, because another object would have been replaced (verify_media='fail'). To store it all the "

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AssetAlias, BaseOperator
 
-from tests.unit.transfers.fakes import FakeHook, FakeTask, context_of, movie, run
+from tests.unit.transfers.fakes import FakeHook, FakeTask, context_of, movie, run, stream_of
 from veo_provider.api.problem import Reason
+from veo_provider.api.result import VideoStream
 from veo_provider.exceptions import VeoMediaError, VeoValidationError
 from veo_provider.simulator.drawing import Picture, draw
 from veo_provider.transfers import base, media, object_storage
@@ -134,6 +135,16 @@ def test_it_never_takes_the_place_of_another(tmp_path: Path, good: bytes, wide: 
     assert (tmp_path / "clip.mp4").read_bytes() == wide
 
 
+def test_nor_of_one_that_came_in_the_meantime(tmp_path: Path, wide: bytes) -> None:
+    def opened(video: bytes) -> VideoStream:
+        (tmp_path / "clip.mp4").write_bytes(b"precious")
+        return stream_of(video)
+
+    with pytest.raises(VeoMediaError, match="not stored"):
+        run(transfer(tmp_path, verify_media="fail", overwrite=True), FakeHook([wide], make=opened), task())
+    assert (tmp_path / "clip.mp4").read_bytes() == b"precious"
+
+
 def test_the_others_are_stored_if_one_may_not_take_anothers_place(tmp_path: Path, good: bytes, wide: bytes) -> None:
     """They are paid for, and the gateway keeps them for a short time only."""
     (tmp_path / "clip-0.mp4").write_bytes(b"precious")
@@ -147,6 +158,7 @@ def test_the_others_are_stored_if_one_may_not_take_anothers_place(tmp_path: Path
         assert (tmp_path / "clip-0.mp4").read_bytes() == b"precious"
         assert (tmp_path / "clip-1.mp4").read_bytes() == good
         assert [fact["index"] for fact in ti.xcoms["veo_videos"]] == [1, 2]
+        assert b"task_1 2" in (tmp_path / "clip-2.mp4.poster.jpg").read_bytes()
         assert sorted(path.name for path in tmp_path.glob("*.manifest.json")) == [
             "clip-1.mp4.manifest.json",
             "clip-2.mp4.manifest.json",
