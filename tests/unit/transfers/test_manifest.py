@@ -76,6 +76,20 @@ def test_an_xcom_backend_that_fails_does_not_fail_the_task(tmp_path: Path, monke
     assert manifest(tmp_path)["request"] is None
 
 
+def test_an_xcom_backend_that_fails_once_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, failures = FakeTask.xcom_pull, iter([OSError("no backend")])
+
+    def fail_once(*arguments: Any, **named: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return real(*arguments, **named)
+
+    ti = FakeTask(others={("generate", -1): FACTS})
+    monkeypatch.setattr(FakeTask, "xcom_pull", fail_once)
+    run(transfer(tmp_path), FakeHook([movie(2000)]), ti)
+    assert manifest(tmp_path)["seed"] == 7
+
+
 @pytest.mark.parametrize(("index", "pulls"), [(3, [[3]]), (-1, [[-1], None])])
 def test_of_a_mapped_task_the_same_index_first(tmp_path: Path, index: int, pulls: list[Any]) -> None:
     # A transfer that isn't mapped may store what one of many has generated.

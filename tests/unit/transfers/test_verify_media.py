@@ -184,6 +184,15 @@ def test_nobody_looks_if_that_is_not_wanted(tmp_path: Path, wide: bytes) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip.mp4.veo.json"]
 
 
+@pytest.mark.parametrize("arguments", [{"verify_media": "off"}, {"write_poster": False, "generation_id": "task_2"}])
+def test_nothing_is_said_of_what_nobody_asked_for(tmp_path: Path, wide: bytes, arguments: dict[str, Any]) -> None:
+    """Neither of a difference where only a poster is wanted, nor of a poster where none is."""
+    operator = transfer(tmp_path, **arguments)
+    said = warnings_of(operator)
+    run(operator, FakeHook([wide]), task())
+    assert said == []
+
+
 def test_wrong_arguments(tmp_path: Path) -> None:
     operator = transfer(tmp_path, verify_media="yes", write_poster="no")
     with pytest.raises(
