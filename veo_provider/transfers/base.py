@@ -110,17 +110,12 @@ class VeoTransferOperator(BaseOperator):
         self.generation_id = self.generation_id.strip()
         self._videos = []
         with _naming(self.generation_id):
-            differing = self._store_all(self.destination(), context)
+            failure = self._store_all(self.destination(), context)
         # The page in Airflow's UI fetches them by the same connection.
         stored = [{**video.as_dict(), "conn_id": self.store_conn_id} for video in self._videos]
         context["ti"].xcom_push(key=VIDEOS_XCOM, value=stored)
-        if differing and self.verify_media == "fail":
-            raise VeoMediaError(
-                f"What is stored isn't what was asked for: {'. '.join(differing)}. The videos stay where they are. To "
-                "go on with them, give verify_media='warn' and clear this task; for another video, which costs again, "
-                "clear the task that generates it",
-                generation_id=self.generation_id,
-            )
+        if failure:
+            raise failure.about(self.generation_id)
         add_events(context, self.outlets, self._videos, self.asset)
         return [video.uri for video in self._videos]
 
@@ -177,12 +172,13 @@ class VeoTransferOperator(BaseOperator):
         ]
         if wanting:
             problems.append(
-                f"{' and '.join(wanting)}: PyAV isn't on this worker: pip install 'airflow-provider-veo[media]' there"
+                f"{' and '.join(wanting)}: PyAV isn't on this worker, or doesn't load: pip install "
+                "'airflow-provider-veo[media]' there"
             )
         return problems
 
-    def _store_all(self, destination: Destination, context: Context) -> list[str]:
-        """Store all videos; return which of them aren't what was asked for."""
+    def _store_all(self, destination: Destination, context: Context) -> VeoMediaError | None:
+        """Store all videos; return what the task is to fail with, if they aren't what was asked for."""
         count = self._count(destination)
         names = [name_for(self.pattern, index, count) for index in range(count)]
         marks = [self._marks(context, index, count) for index in range(count)]
@@ -214,12 +210,15 @@ class VeoTransferOperator(BaseOperator):
                 asked=mapping(facts.get("request")),
             ),
         )
-        for one in zip(names, marks, found, strict=True):
-            # One by one: a failure reports those before it to OpenLineage.
-            self._videos.append(storing.keep(*one))
+        kept: list[tuple[str, Marks, StoredVideo]] = []
+        for name, mark, there in zip(names, marks, found, strict=True):
+            if video := storing.keep(name, mark, there):
+                # One by one: a failure reports those before it to OpenLineage.
+                self._videos.append(video)
+                kept.append((name, mark, video))
         if self.write_manifest:
-            manifest.write_manifests(destination, zip(names, marks, self._videos, strict=True), facts)
-        return storing.differing
+            manifest.write_manifests(destination, kept, facts)
+        return storing.failure()
 
     @property
     def overwrites(self) -> bool:

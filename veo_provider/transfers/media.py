@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cache, cached_property
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from veo_provider.api.error_body import printable
@@ -60,7 +62,7 @@ class Look:
     What was seen of a video.
 
     :param facts: ``None`` if it can't be read.
-    :param problem: why it can't be read.
+    :param problem: why it can't be read; or else why there is no poster, though one was wanted.
     :param poster: its first picture as a JPEG, if one was wanted and could be made.
     """
 
@@ -74,7 +76,7 @@ def is_installed() -> bool:
     """Whether the extra ``media`` is there, and works: a library that it needs may be missing."""
     try:
         import av  # noqa: F401
-    except ImportError:
+    except Exception:  # noqa: BLE001 - a library of another version than it was made for fails in many ways
         return False
     return True
 
@@ -113,22 +115,59 @@ class Ends:
     @cached_property
     def look(self) -> Look:
         """What the video is, once it has passed by; whatever it holds, this doesn't raise."""
+        seen: SimpleQueue[Look] = SimpleQueue()
+        # Not in the task's own thread: PyAV drops what a signal's handler raises while it reads, so Airflow's
+        # execution_timeout would be lost, and a good video be taken for none.
+        Thread(target=self._look_into, args=(seen,), name="veo-look", daemon=True).start()
+        return seen.get()
+
+    def _look_into(self, queue: SimpleQueue[Look]) -> None:
+        look = Look(None, "PyAV gave up")
+        try:
+            look = self._seen()
+        except Exception as error:  # noqa: BLE001 - the bytes come from elsewhere, and FFmpeg has errors of many kinds
+            look = Look(None, _text(error))
+        finally:
+            queue.put(look)
+
+    def _seen(self) -> Look:
         import av
 
         kept = _Kept(self._size, bytes(self._head), b"".join(self._tail))
+        # To the decoder that opening it uses, too: what was learnt of a picture there has taken its memory.
+        limit = {"max_pixels": str(MAX_PIXELS)}
+        with av.open(kept, "r", format="mp4", options=limit) as container:
+            cover = av.stream.Disposition.attached_pic
+            stream = next((one for one in container.streams.video if not one.disposition & cover), None)
+            if stream is None:
+                return Look(None, "no picture is in it")
+            decoder: Any = stream.codec_context
+            if decoder is None:
+                return Look(None, "FFmpeg knows no decoder for its pictures")
+            decoder.options = limit
+            first = next(container.decode(stream), None)
+            if first is None:
+                return Look(None, "no picture is in it")
+            facts = _facts(container, stream, first)
+            if self._is_cut_short():
+                facts = replace(facts, seconds=None, frame_rate=None)
+            return self._with_poster(facts, first)
+
+    def _is_cut_short(self) -> bool:
+        """Whether these are fragments, each with an index of its own, of which only the first ones are kept."""
+        begin = self._head.partition(b"mdat")[0]
+        return self._size > len(self._head) + self._tail_size and b"mvex" in begin
+
+    def _with_poster(self, facts: MediaFacts, first: av.VideoFrame) -> Look:
+        if not self._poster:
+            return Look(facts)
+        if first.rotation:
+            # It would show another video than the page does.
+            return Look(facts, "its first picture lies on its side")
         try:
-            with av.open(kept, "r", format="mp4") as container:
-                stream = next(iter(container.streams.video), None)
-                if stream:
-                    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-                first = next(container.decode(stream), None) if stream else None
-                if stream is None or first is None:
-                    return Look(None, "no picture is in it")
-                # One that lies on its side shows another video than the page does.
-                poster = _jpeg(first) if self._poster and not first.rotation else None
-                return Look(_facts(container, stream, first), poster=poster)
-        except Exception as error:  # noqa: BLE001 - the bytes come from elsewhere, and FFmpeg has errors of many kinds
-            return Look(None, printable(f"{type(error).__name__}: {error}", 200))
+            return Look(facts, poster=_jpeg(first, facts.width))
+        except Exception as error:  # noqa: BLE001 - as above; and the facts are true without a poster
+            return Look(facts, _text(error))
 
 
 class _Kept(io.RawIOBase):
@@ -171,7 +210,7 @@ def _facts(container: av.container.InputContainer, stream: av.VideoStream, first
     # Of the pictures and not of the file, which a longer sound would lengthen.
     length, base = stream.duration, stream.time_base
     seconds = round(float(length * base), 3) if length and base else None
-    shown = round(first.width * (stream.sample_aspect_ratio or 1)), first.height
+    shown = max(round(first.width * (stream.sample_aspect_ratio or 1)), 1), first.height
     width, height = shown if first.rotation % 180 == 0 else shown[::-1]
     sound = next(iter(container.streams.audio), None)
     return MediaFacts(
@@ -181,16 +220,31 @@ def _facts(container: av.container.InputContainer, stream: av.VideoStream, first
         frame_rate=round(float(stream.average_rate), 3) if stream.average_rate else None,
         audio=sound is not None,
         video_codec=stream.codec.canonical_name,
-        audio_codec=None if sound is None else sound.codec.canonical_name,
+        audio_codec=_codec(sound) if sound else None,
     )
 
 
-def _jpeg(picture: av.VideoFrame) -> bytes:
-    """Return a picture as a small JPEG."""
+def _codec(sound: av.AudioStream) -> str:
+    decoder: Any = sound.codec_context
+    # FFmpeg knows more codecs than it can decode; nobody listens here, and it is a sound track all the same.
+    return "unknown" if decoder is None else decoder.codec.canonical_name
+
+
+def _text(error: Exception) -> str:
+    return printable(f"{type(error).__name__}: {error}", 200)
+
+
+def _jpeg(picture: av.VideoFrame, shown: int) -> bytes:
+    """
+    Return a picture as a small JPEG.
+
+    :param picture: the picture.
+    :param shown: how wide it is shown; its pixels may be no squares.
+    """
     import av
 
-    width = min(POSTER_WIDTH, picture.width) // 2 * 2
-    height = max(picture.height * width // picture.width // 2 * 2, 2)
+    width = max(min(POSTER_WIDTH, shown) // 2 * 2, 2)
+    height = max(picture.height * width // shown // 2 * 2, 2)
     small = picture.reformat(width, height, "yuvj420p")
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"

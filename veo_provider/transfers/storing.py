@@ -69,10 +69,12 @@ class Storing:
         self._check = check
         self.differing: list[str] = []
         """What was stored and isn't what was asked for, and why."""
+        self.refused: list[str] = []
+        """What was not stored, and why."""
 
-    def keep(self, name: str, mark: Marks, there: Found | None) -> StoredVideo:
+    def keep(self, name: str, mark: Marks, there: Found | None) -> StoredVideo | None:
         """
-        Make sure that a video is in its place.
+        Make sure that a video is in its place, unless it must not take another's: then return ``None``.
 
         :param name: its name there.
         :param mark: what a later try is to know it by.
@@ -82,9 +84,26 @@ class Storing:
         if there and there.size and mark.same_video(there.marks):
             video = self._known(name, mark, there, ends)
         else:
-            video = self._store(name, mark, there, ends)
+            try:
+                video = self._store(name, mark, there, ends)
+            except VeoMediaError as error:
+                # The generation's other videos are paid for, and their links die, too.
+                self.refused.append(error.message)
+                return None
         add_hook_lineage(self._task, video.uri)
         return self._looked_at(name, mark, video, ends) if ends else video
+
+    def failure(self) -> VeoMediaError | None:
+        """Return what the task is to fail with, once everything is stored that may be."""
+        texts = self.refused
+        if self.differing and self._check.fails:
+            stored = (
+                f"What is stored isn't what was asked for: {'. '.join(self.differing)}. The videos stay where they "
+                "are. To go on with them, give verify_media='warn' and clear this task; for another video, which costs "
+                "again, clear the task that generates it"
+            )
+            texts = [stored, *texts]
+        return VeoMediaError(". ".join(texts)) if texts else None
 
     def _known(self, name: str, mark: Marks, there: Found, ends: Ends | None) -> StoredVideo:
         uri, sha256 = self._destination.uri(name), there.sha256
@@ -165,6 +184,8 @@ class Storing:
     def _poster(self, name: str, mark: Marks, ends: Ends) -> str | None:
         jpeg = ends.look.poster
         if jpeg is None:
+            if self._check.poster:
+                self._log.warning("%s gets no poster: %s", self._destination.uri(name), ends.look.problem)
             return None
         try:
             return write_poster(self._destination, name, mark, jpeg, overwrites=self._task.overwrites)

@@ -52,7 +52,7 @@ class VeoToObjectStorageOperator(VeoTransferOperator):
     :param verify_media: what follows if a video has another length, shape or size than was asked for, or no sound, or
         can't be read: ``"warn"`` (the default) says so in the log, and only where the extra ``media`` (PyAV) is
         installed; ``"fail"`` fails the task without a retry, and leaves the video where it is stored, unless it would
-        have replaced another object: then nothing is stored; ``"off"`` doesn't look.
+        have replaced another object: then it isn't stored; ``"off"`` doesn't look.
     :param write_poster: whether the first picture is stored beside each video, as ``<name>.poster.jpg``. Default:
         where the extra ``media`` is installed.
     """

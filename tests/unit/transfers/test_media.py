@@ -107,16 +107,19 @@ def test_a_picture_that_is_shown_turned(tmp_path: Path) -> None:
     assert seen.poster is None
 
 
-def encoded(codec: str, aspect: Fraction | None = None) -> bytes:
+def encoded(
+    codec: str, aspect: Fraction | None = None, *, size: tuple[int, int] = (320, 180), count: int = 24
+) -> bytes:
     """A grey video of some pictures."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream: Any = container.add_stream(codec, rate=24)
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.width, stream.height = size
+        stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p"
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
-        for number in range(24):
-            picture = av.VideoFrame(320, 180, "yuv420p")
+        for number in range(count):
+            picture = av.VideoFrame(*size, stream.pix_fmt)
             picture.pts, picture.time_base = number, Fraction(1, 24)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))

@@ -13,7 +13,7 @@ from tests.unit.transfers.fakes import FakeHook, FakeTask, context_of, movie, ru
 from veo_provider.api.problem import Reason
 from veo_provider.exceptions import VeoMediaError, VeoValidationError
 from veo_provider.simulator.drawing import Picture, draw
-from veo_provider.transfers import base, object_storage
+from veo_provider.transfers import base, media, object_storage
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 ASKED = {"model": "veo-3.1-generate-preview", "duration_seconds": 2, "aspect_ratio": "9:16", "generate_audio": True}
@@ -134,6 +134,25 @@ def test_it_never_takes_the_place_of_another(tmp_path: Path, good: bytes, wide: 
     assert (tmp_path / "clip.mp4").read_bytes() == wide
 
 
+def test_the_others_are_stored_if_one_may_not_take_anothers_place(tmp_path: Path, good: bytes, wide: bytes) -> None:
+    """They are paid for, and the gateway keeps them for a short time only."""
+    (tmp_path / "clip-0.mp4").write_bytes(b"precious")
+    operator = transfer(tmp_path, verify_media="fail", overwrite=True, write_manifest=True)
+    ti = task()
+    for videos in ([wide, good, wide], [wide]):
+        hook = FakeHook([wide, good, wide])
+        with pytest.raises(VeoMediaError, match=r"clip-2\.mp4: its picture .*clip-0\.mp4 .* It was not stored.*task_1"):
+            run(operator, hook, ti)
+        assert [index for _, index, _ in hook.opened] == list(range(len(videos)))
+        assert (tmp_path / "clip-0.mp4").read_bytes() == b"precious"
+        assert (tmp_path / "clip-1.mp4").read_bytes() == good
+        assert [fact["index"] for fact in ti.xcoms["veo_videos"]] == [1, 2]
+        assert sorted(path.name for path in tmp_path.glob("*.manifest.json")) == [
+            "clip-1.mp4.manifest.json",
+            "clip-2.mp4.manifest.json",
+        ]
+
+
 def test_nothing_is_compared_where_nobody_says_what_was_asked_for(tmp_path: Path, wide: bytes) -> None:
     _, (fact,) = run(transfer(tmp_path, verify_media="fail"), FakeHook([wide]), FakeTask())
     assert fact["media"]["width"] == 320
@@ -201,6 +220,18 @@ def test_a_retry_makes_the_poster_that_is_missing_and_no_other(tmp_path: Path, g
     run(transfer(tmp_path), hook)
     assert poster(tmp_path)
     assert hook.opened == []
+
+
+def test_a_poster_that_cannot_be_made_is_told(tmp_path: Path, good: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> bytes:
+        raise ValueError("no such format")
+
+    monkeypatch.setattr(media, "_jpeg", fails)
+    operator = transfer(tmp_path, verify_media="fail")
+    said = warnings_of(operator)
+    uris, (fact,) = run(operator, FakeHook([good]), task())
+    assert (fact["poster"], fact["media"]["width"]) == (None, 180)
+    assert said == [f"{uris[0]} gets no poster: ValueError: no such format"]
 
 
 @pytest.mark.parametrize("other", [b"", b"precious", b"\xff\xd8\xff\xe0 a picture of the user's own"])
