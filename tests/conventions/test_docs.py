@@ -152,7 +152,7 @@ def test_the_readme_shows_an_example_and_the_reading_order() -> None:
     example = (ROOT / "example_dags" / "veo_quickstart.py").read_text()
     assert textwrap.dedent(code[1]).strip() in example
     assert package_doc is not None
-    flow = textwrap.dedent(package_doc.partition("::\n\n")[2]).strip()
+    flow = textwrap.dedent(package_doc.split("::\n\n")[1].split("\n\n")[0]).strip()
     assert flow in text
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import veo_provider
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "veo_provider"
 MAX_LINES = 300
@@ -86,6 +88,13 @@ def test_only_one_module_asks_for_airflows_version(path: Path) -> None:
     assert bool(re.search(words, path.read_text())) == (path.name == "compat.py"), (
         "say in compat.py what a version lacks, and ask for that"
     )
+
+
+def test_the_reading_order_has_every_module_once() -> None:
+    blocks = re.findall(r"^    .*$", (veo_provider.__doc__ or "").partition("in this list once")[2], flags=re.MULTILINE)
+    named = [word for line in blocks for word in re.split(r"\s{2,}", line.strip())[0].split(", ")]
+    modules = [path.relative_to(PACKAGE).with_suffix("") for path in _modules() if path.stem != "__init__"]
+    assert sorted(named) == sorted(str(one) for one in modules if one.parts[0] != "simulator")
 
 
 def test_every_layer_is_listed() -> None:
