@@ -163,15 +163,13 @@ class Ends:
                     raise
             if first is None:
                 return Look(None, "no picture is in it")
-            facts = _facts(container, stream, first)
-            if self._is_cut_short():
+            # In fragments, each with an index of its own.
+            fragmented = b"mvex" in self._head.partition(b"mdat")[0]
+            facts = _facts(container, stream, first, fragmented=fragmented)
+            if fragmented and self._size > len(self._head) + self._tail_size:
+                # Of which FFmpeg knows the first ones only.
                 facts = replace(facts, seconds=None, frame_rate=None)
             return self._with_poster(facts, first)
-
-    def _is_cut_short(self) -> bool:
-        """Whether these are fragments, each with an index of its own, of which only the first ones are kept."""
-        begin = self._head.partition(b"mdat")[0]
-        return self._size > len(self._head) + self._tail_size and b"mvex" in begin
 
     def _with_poster(self, facts: MediaFacts, first: av.VideoFrame) -> Look:
         if not self._poster:
@@ -223,13 +221,16 @@ class _Kept(io.RawIOBase):
         return data
 
 
-def _facts(container: av.container.InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> MediaFacts:
+def _facts(
+    container: av.container.InputContainer, stream: av.VideoStream, first: av.VideoFrame, *, fragmented: bool
+) -> MediaFacts:
     # Of the pictures and not of the file, which a longer sound would lengthen.
     length, base = stream.duration, stream.time_base
     seconds = round(float(length * base), 3) if length and base else None
     shown = max(round(first.width * (stream.sample_aspect_ratio or 1)), 1), first.height
     width, height = shown if first.rotation % 180 == 0 else shown[::-1]
-    sound = next(iter(container.streams.audio), None)
+    # A track may be announced and hold nothing. What fragments hold isn't known from the start.
+    sound = next((one for one in container.streams.audio if one.frames or fragmented), None)
     return MediaFacts(
         seconds=seconds,
         width=width,

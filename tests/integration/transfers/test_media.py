@@ -76,6 +76,19 @@ def test_it_takes_no_other_objects_place(bucket: Bucket, generate: Generate) -> 
     assert (bucket.listed(), bucket.unfinished()) == (["films/a.mp4"], [])
 
 
+def test_the_others_are_stored_all_the_same(bucket: Bucket, generate: Generate) -> None:
+    bucket.server.client.put_object(Bucket=bucket.name, Key="films/a-0.mp4", Body=b"the good one")
+    generation = generate("two boats sim:made_ratio=9:16", sample_count=2)
+    for _ in range(2):
+        ti = task(generation)
+        with pytest.raises(VeoMediaError, match=r"a-1\.mp4: its picture.*a-0\.mp4 isn't what .* not stored"):
+            run(store(bucket, generation, replace=True), ti=ti)
+        assert [fact["uri"] for fact in ti.xcoms["veo_videos"]] == [f"s3://{bucket.name}/films/a-1.mp4"]
+    assert bucket.read("films/a-0.mp4") == b"the good one"
+    assert bucket.listed() == ["films/a-0.mp4", "films/a-1.mp4", "films/a-1.mp4.poster.jpg"]
+    assert bucket.unfinished() == []
+
+
 def test_a_poster_has_the_videos_rights_and_encryption(bucket: Bucket, generate: Generate) -> None:
     generation = generate("a boat")
     for _ in range(2):

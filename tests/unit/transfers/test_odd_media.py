@@ -103,6 +103,20 @@ def test_sound_that_nothing_here_can_play_is_sound(tmp_path: Path) -> None:
     assert (facts.width, facts.audio, facts.audio_codec) == (180, True, "unknown")
 
 
+def test_a_sound_track_without_sound_is_none(tmp_path: Path) -> None:
+    data = muxed_again(clip(tmp_path), tmp_path)
+    track = data.rindex(b"trak")
+    for kind, numbers in ((b"stsz", 2), (b"stts", 1), (b"stsc", 1), (b"stco", 1)):
+        # No samples, no times, no chunks: the numbers of entries behind version and flags are 0.
+        at = data.index(kind, track) + 8
+        data = data[:at] + bytes(4 * numbers) + data[at + 4 * numbers :]
+    with av.open(io.BytesIO(data), "r") as container:
+        assert len(container.streams.audio) == 1
+    facts = look(data).facts
+    assert facts is not None
+    assert (facts.width, facts.audio, facts.audio_codec) == (180, False, None)
+
+
 def test_pictures_that_nothing_here_can_decode() -> None:
     assert look(encoded("libx264").replace(b"avc1", b"new!")).problem == "FFmpeg knows no decoder for its pictures"
 
