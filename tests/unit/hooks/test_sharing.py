@@ -101,7 +101,7 @@ def look_ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def _until(there: Callable[[], bool]) -> None:
     """Wait until something is so, however slow the machine is; the test's own limit ends it."""
-    while not there():
+    while not there():  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.01)
 
 
