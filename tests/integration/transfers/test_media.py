@@ -101,6 +101,13 @@ def test_a_poster_has_the_videos_rights_and_encryption(bucket: Bucket, generate:
         assert next(container.decode(video=0)).width == 640
 
 
+def test_a_retry_that_does_not_look_tells_the_hash_all_the_same(bucket: Bucket, generate: Generate) -> None:
+    generation = generate("a boat")
+    told = [run(store(bucket, generation, verify_media="off", write_poster=False))[1] for _ in range(2)]
+    assert told[0] == told[1]
+    assert told[1][0]["media"] is None
+
+
 def test_somebody_elses_picture_stays(bucket: Bucket, generate: Generate) -> None:
     bucket.server.client.put_object(Bucket=bucket.name, Key="films/a.mp4.poster.jpg", Body=b"hand made")
     generation = generate("a boat")

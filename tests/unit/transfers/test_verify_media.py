@@ -184,7 +184,9 @@ def test_nobody_looks_if_that_is_not_wanted(tmp_path: Path, wide: bytes) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip.mp4.veo.json"]
 
 
-@pytest.mark.parametrize("arguments", [{"verify_media": "off"}, {"write_poster": False, "generation_id": "task_2"}])
+@pytest.mark.parametrize(
+    "arguments", [{"verify_media": "off", "write_manifest": True}, {"write_poster": False, "generation_id": "task_2"}]
+)
 def test_nothing_is_said_of_what_nobody_asked_for(tmp_path: Path, wide: bytes, arguments: dict[str, Any]) -> None:
     """Neither of a difference where only a poster is wanted, nor of a poster where none is."""
     operator = transfer(tmp_path, **arguments)
