@@ -29,16 +29,16 @@ async def call(watch: Watch, *pauses: float) -> str:
 @pytest.mark.parametrize(
     ("pauses", "fate"),
     [
-        ((0.05,) * 6, "whole"),
-        ((0.05, 0.6), "ended"),
-        ((0.3, 0.05), "whole"),  # the connection may take its time too
-        ((0.6,), "ended"),
-        ((0.1,) * 14, "ended"),
+        ((0.2,) * 6, "whole"),
+        ((0.2, 2.4), "ended"),
+        ((1.2, 0.2), "whole"),  # the connection may take its time too
+        ((2.4,), "ended"),
+        ((0.4,) * 14, "ended"),
     ],
 )
 async def test_which_calls_are_ended(pauses: tuple[float, ...], fate: str) -> None:
-    watch = Watch(connect=0.2, silence=0.2, total=1.0)
-    seen = await asyncio.gather(call(watch, *pauses), *(call(watch, 0.05, 0.05) for _ in range(5)))
+    watch = Watch(connect=0.8, silence=0.8, total=4.0)
+    seen = await asyncio.gather(call(watch, *pauses), *(call(watch, 0.2, 0.2) for _ in range(5)))
     assert seen == [fate, *["whole"] * 5]
 
 
