@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import posixpath
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,9 @@ def _create(path: ObjectStoragePath, data: bytes) -> None:
     try:
         with path.fs.open(path.path, "xb") as file:
             file.write(data)
+            if path.protocol in LOCAL_SCHEMES:
+                file.flush()
+                os.fsync(file.fileno())
     except (NotImplementedError, ValueError):
         # A filesystem without exclusive creation.
         if path.fs.exists(path.path):

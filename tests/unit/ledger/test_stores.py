@@ -111,9 +111,19 @@ def test_a_disk_without_hard_links_lets_one_claim(tmp_path: Path, monkeypatch: p
     def refused(*_: str) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
+    synced: list[bytes] = []
+    real = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.extend(path.read_bytes() for path in tmp_path.rglob("*.json"))
+        real(descriptor)
+
     monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "fsync", noting)
     ledger = FolderLedger(f"file://{tmp_path}", TASK)
     assert ledger.claim(INTENT, None)
+    # Before anything is sent its intent is on the disk.
+    assert [json.loads(data)["nonce"] for data in synced if data] == [INTENT.nonce]
     assert not ledger.claim(replace(INTENT, nonce="other"), None)
     assert stored(ledger.read()) == INTENT
 
