@@ -160,7 +160,7 @@ def test_the_limit_of_pixels_holds_while_the_file_is_opened(monkeypatch: pytest.
     memory.forget_peak()
     before = memory.peak()
     assert look(data).facts is None
-    assert memory.peak() - before < 60 * 1024**2
+    assert memory.peak() - before < 20 * 1024**2
 
 
 def test_a_picture_that_claims_most_of_the_file(tmp_path: Path) -> None:
