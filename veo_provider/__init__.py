@@ -17,7 +17,18 @@ The way of one video::
       -> api/result.py                a result's bytes: link or inline, as one stream  pure
       -> transfers/*.py               the stream goes to the user's own storage
 
-Read the package in the order in which the data flows. Each module is in this list once, where it is first needed.
+Read the package in the order in which the data flows. Each module is in this list once: first what nearly all others
+use, then each where the flow comes to it.
+
+Words and tools::
+
+    api/problem              what can go wrong, as data
+    exceptions, raising      and as what a task fails with
+    api/error_body           texts from outside, fit to be read and shown
+    operators/xcoms          by which names tasks know each other's facts
+    compat                   what older versions of Airflow lack
+    local_files              a file whole, or not at all
+    api/locations            URIs of the user's own stores
 
 An author asks for a video, and the request is complete and sound before anything is sent::
 
@@ -40,18 +51,17 @@ It is paid for once::
     ledger/decision          what to do about it                                          pure
     ledger/stores            where it is kept: in Airflow's task state,
     ledger/folder            or in a folder
-    local_files              whole, or not at all
     ledger/reuse             what an equal request has made
     api/resending            when what was refused is sent again                          pure
 
-The only sockets::
+The only way to the gateway::
 
     hooks/veo                submit -> generation id; poll -> what the gateway says
     hooks/connection         from Airflow's connection
-    hooks/extras, hooks/form, get_provider_info
+    hooks/extras, hooks/form, get_provider_info               its extras, its form
     api/calls                one call, one answer                                         pure
     hooks/http_sync          over requests, within
-    hooks/time_limit, hooks/watch, hooks/silence, hooks/unpacking, hooks/patience
+    hooks/time_limit, hooks/watch, hooks/silence, hooks/unpacking, hooks/patience             limits
     api/answer_reader, api/answer_scanner      videos inside an answer pass by            pure
 
 What the gateway says::
@@ -60,9 +70,7 @@ What the gateway says::
     api/naming               what else may name what is billed
     api/generation           one typed generation, whatever the dialect                   pure
     api/failures             why there is no video
-    api/errors, api/error_body, api/echoes     errors of all shapes
-    api/problem              what can go wrong, as data
-    raising, exceptions      and as what a task fails with
+    api/errors, api/echoes   errors of all shapes, without the key
 
 No worker waits::
 
@@ -74,21 +82,21 @@ No worker waits::
     api/waiting              wait, done or give up                                        pure, both modes
     triggers/event           the outcome crosses back
     operators/story          and is told: in the log,
-    operators/xcoms, operators/metrics, operators/links, operators/lineage
+    operators/metrics, operators/links, operators/lineage                     to whom else
     sensors/veo              the same for what was submitted elsewhere
 
 The video goes to the user's own storage::
 
-    transfers/veo_to_s3, transfers/veo_to_object_storage
+    transfers/veo_to_s3, transfers/veo_to_object_storage      the tasks and their arguments
     transfers/base           what storing is, whatever the store
     transfers/stored         names, marks, facts
     transfers/storing        one video into its place
     transfers/ahead          read on while it is being stored
     hooks/links, hooks/link_rules              from where, and from where never
     api/result, api/mp4      one stream, whole or an error                                pure
-    transfers/s3, transfers/object_storage, api/locations
+    transfers/s3, transfers/object_storage     the stores
     transfers/media, transfers/asked           is it what was asked for
-    transfers/posters, transfers/manifest, transfers/lineage
+    transfers/posters, transfers/manifest, transfers/lineage  what else is told of it
 
 And people see it::
 
@@ -96,7 +104,6 @@ And people see it::
     ui/app, ui/access        routes, and who may
     ui/listing, ui/facts     what there is
     ui/serving, ui/stores, ui/lanes            the videos
-    compat                   what older versions of Airflow lack
 
 ``simulator`` plays the gateway in tests and demos, and imports nothing of the above.
 """

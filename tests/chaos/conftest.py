@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 JOB_SECONDS = 12
 
+POLLS = 2
+"""``max_concurrent_polls`` of the cluster's connection: for each triggerer."""
+
 _rows: list[tuple[str, ...]] = []
 _notes: list[str] = []
 
@@ -105,7 +108,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, clip_cache: Path, moto: S3
     with (
         Redis(folder / "redis.log") as redis,
         playing(
-            folder, clip_cache, moto, partial(AirflowCluster, redis=redis), ["distributed"], max_concurrent_polls=2
+            folder, clip_cache, moto, partial(AirflowCluster, redis=redis), ["distributed"], max_concurrent_polls=POLLS
         ) as cluster,
     ):
         yield cluster

@@ -11,6 +11,7 @@ from statistics import median
 
 import pytest
 
+from tests.chaos.conftest import POLLS
 from tests.chaos.judge import owner_of
 from tests.chaos.world import Event, Job, World
 from tests.support.airflow_cluster import TRIGGERERS, WORKERS
@@ -18,9 +19,6 @@ from tests.support.processes import wait_until
 
 POOL, IN_FLIGHT = 24, 16
 """Slots of the pool, and ``max_active_tis_per_dag`` of the generating task."""
-
-POLLS = 2
-"""``max_concurrent_polls`` of the connection: for each triggerer."""
 
 POLL_SECONDS = 1.5
 """How long the gateway takes to answer a poll: long enough that they queue up for the limit."""
@@ -99,7 +97,10 @@ def test_many_on_many(victims: tuple[str, ...], cluster: World, full: bool) -> N
     # A killed task waits for its retry without a slot, while its generation runs on.
     assert most_at_once(spans.values()) <= IN_FLIGHT + (WORKER_SLOTS if victims else 0)
     # Those of a killed triggerer are still being answered when its heir begins.
-    assert POLLS < most_at_once(polls) <= POLLS * (len(TRIGGERERS) + len(set(victims) & set(TRIGGERERS)))
+    limit = POLLS * (len(TRIGGERERS) + len(set(victims) & set(TRIGGERERS)))
+    assert POLLS < most_at_once(polls) <= limit
+    at_once = cluster.simulator.ledger()["totals"]["max_polls_in_flight"]
+    assert at_once <= limit + WORKER_SLOTS * len(WORKERS)
     holders = held_by(cluster, job)
     assert len(holders) >= len(TRIGGERERS), holders
 

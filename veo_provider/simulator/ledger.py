@@ -59,7 +59,7 @@ class Ledger:
         return entry
 
     @contextlib.contextmanager
-    def poll(self, generation_id: str, client: str = "") -> Iterator[Entry]:
+    def poll(self, generation_id: str, client: str) -> Iterator[Entry]:
         """
         Note a poll for as long as it is in flight.
 

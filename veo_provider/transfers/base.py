@@ -210,13 +210,12 @@ class VeoTransferOperator(BaseOperator):
                 asked=mapping(facts.get("request")),
             ),
         )
-        kept: list[tuple[str, Marks, StoredVideo]] = []
-        for name, mark, there in zip(names, marks, found, strict=True):
-            if video := storing.keep(name, mark, there):
+        for one in zip(names, marks, found, strict=True):
+            if video := storing.keep(*one):
                 # One by one: a failure reports those before it to OpenLineage.
                 self._videos.append(video)
-                kept.append((name, mark, video))
         if self.write_manifest:
+            kept = [(names[video.index], marks[video.index], video) for video in self._videos]
             manifest.write_manifests(destination, kept, facts)
         return storing.failure()
 
