@@ -105,6 +105,15 @@ ODD_POLLS = [
         transient=True,
     ),
     Poll("another generation, OpenAI", ok({"id": "xyz", "status": "completed"}), reason="server", transient=True),
+    # Gateways that are built from the same code keep a video's own id beside the task's.
+    Poll("one of two ids", ok({"id": "abc", "task_id": "xyz", "status": "queued"}), "waiting", "queued"),
+    Poll("the other of two ids", ok({"id": "xyz", "task_id": "abc", "status": "queued"}), "waiting", "queued"),
+    Poll(
+        "one of the ids in an envelope",
+        ok({"id": "abc", "code": "success", "data": {"task_id": "xyz", "id": 17, "status": "QUEUED"}}),
+        "waiting",
+        "queued",
+    ),
     Poll("a number of the table's row", ok({"id": 17, "task_id": "abc", "status": "queued"}), "waiting", "queued"),
     Poll("a row's number alone", ok({"id": 17, "status": "queued"}), "waiting", "queued"),
     Poll("an unlisted status", error(418), reason="server", transient=True),

@@ -169,15 +169,12 @@ def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None)
 
 
 def _other_id(document: Mapping[str, Any], task: Mapping[str, Any], generation_id: str) -> str | None:
-    """Return the id that an answer names, if it names one and not the one that was asked for."""
-    for name in ("task_id", "id"):
-        named = [str(place[name]).strip() for place in (task, document) if place.get(name)]
-        if generation_id in named:
-            return None
-        # A number may be the row in the gateway's own table.
-        if others := [value for value in named if not value.isdecimal()]:
-            return printable(others[0], 100)
-    return None
+    """Return an id that an answer names, unless one of those that it names is the one that was asked for."""
+    places = [(place, name) for name in ("task_id", "id") for place in (task, document)]
+    named = [str(place[name]).strip() for place, name in places if place.get(name)]
+    # A number may be the row in the gateway's own table.
+    others = [value for value in named if not value.isdecimal()]
+    return printable(others[0], 100) if others and generation_id not in named else None
 
 
 def _failure(task: Mapping[str, Any], status: str) -> Problem:
