@@ -29,6 +29,7 @@ The errors of this provider.
         |-- VeoModelUnavailableError          no channel for the model just now
         |-- VeoGenerationFailedError          the generation failed; another may not
         |-- VeoNotReadyError                  the generation has no video yet
+        |-- VeoLedgerUnavailableError         the record of the submit can't be read or written now; nothing was sent
         |-- VeoStorageError                   the user's own store failed or refused
         |-- VeoResubmitError                  an unknown submit that the next try may repeat
         `-- VeoDeadlineError                  our time limit; the generation goes on
@@ -239,8 +240,18 @@ class VeoNotReadyError(VeoTransientError):
     default_reason = Reason.NOT_READY
 
 
+class VeoLedgerUnavailableError(VeoTransientError):
+    """The record of a submit can't be read or written just now, or another process holds it: nothing was sent."""
+
+    default_reason = Reason.LEDGER
+
+
 class VeoStorageError(VeoTransientError):
-    """The user's own store, or the way to it, failed or refused. The video is still at the gateway, for a while."""
+    """
+    The user's own store, or the way to it, failed or refused.
+
+    A video is still at the gateway, for a while; a frame that can't be read is looked for before anything is sent.
+    """
 
     default_reason = Reason.STORAGE
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.support.races import INTENT, TASK, race_of_threads, stored
 from veo_provider.ledger.folder import FolderLedger
-from veo_provider.ledger.record import Phase
+from veo_provider.ledger.record import SubmitPhase
 from veo_provider.ledger.reuse import ReuseIndex
 
 
@@ -16,7 +16,7 @@ def test_a_record_is_kept_and_followed(root: str) -> None:
     assert ledger.read() is None
     assert ledger.claim(INTENT, None)
     assert not ledger.claim(replace(INTENT, nonce="late"), None)
-    submitted = replace(INTENT, phase=Phase.SUBMITTED, generation_id="g")
+    submitted = replace(INTENT, phase=SubmitPhase.SUBMITTED, generation_id="g")
     ledger.write(submitted)
     assert stored(FolderLedger(f"{root}/veo", TASK).read()) == submitted
     second = replace(INTENT, nonce="m", number=2, try_number=2, earlier=("g",))

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from tests.unit.ledger.test_decision import RECORD
 from veo_provider.ledger.folder import FolderLedger
-from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.record import Record, SubmitPhase
 
-INTENT = replace(RECORD, phase=Phase.SUBMITTING, generation_id=None)
+INTENT = replace(RECORD, phase=SubmitPhase.SUBMITTING, generation_id=None)
 TASK = ("dag", "manual__2026-11-23T00:00:00+00:00", "group.task", "-1")
 
 

@@ -9,26 +9,26 @@ from enum import StrEnum
 
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import Seen
-from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.record import Record, SubmitPhase
 
 
 class Action(StrEnum):
-    """What to do."""
+    """What to do, in the words of the log: "This try has to ..."."""
 
     SUBMIT = "submit"
-    ASK = "ask"
+    ASK = "ask for it"
     """Ask the gateway for the recorded generation, and decide again."""
-    TAKE_UP = "take up"
+    TAKE_UP = "take it up"
     """Go on with the recorded generation: finish at once if it has ended, wait for it if it hasn't."""
-    HAND_BACK = "hand back"
+    HAND_BACK = "hand it back"
     """The task has already succeeded with it: succeed again, whatever the gateway still knows."""
-    REFUSE_UNKNOWN = "refuse, unknown"
+    REFUSE_UNKNOWN = "refuse: nobody knows what became of the submit"
     """An earlier submit may have been billed, and nobody has said that a second bill is fine."""
-    REFUSE_FOREIGN = "refuse, foreign"
+    REFUSE_FOREIGN = "refuse: the record isn't its own"
     """The record is of another run of the same name, which has been deleted."""
     STAND_BACK = "stand back"
     """Another process of this try may be sending just now."""
-    REFUSE_ELSEWHERE = "refuse, elsewhere"
+    REFUSE_ELSEWHERE = "refuse: the connection leads elsewhere"
     """The generation is at another gateway than the connection leads to."""
 
 
@@ -94,15 +94,15 @@ def decide(record: Record | None, current: Try, seen: Seen | None = None) -> Dec
     earlier = record.try_number < current.try_number
     if not earlier and record.sent_at < (current.run_started_at or 0):
         return Decision(Action.REFUSE_FOREIGN, f"it is of {_when(record.sent_at)}, before this run began")
-    if record.phase is Phase.REFUSED:
+    if record.phase is SubmitPhase.REFUSED:
         return Decision(Action.SUBMIT, f"the gateway refused the submit of try {record.try_number}")
-    if record.phase is Phase.SUBMITTING:
+    if record.phase is SubmitPhase.SUBMITTING:
         if not earlier:
             return Decision(Action.STAND_BACK, f"another process of try {record.try_number} may be sending just now")
         return _after_unknown(record, current)
     cleared = current.max_tries > record.max_tries
     changed = current.digest not in (None, record.digest)
-    if record.phase is Phase.DONE:
+    if record.phase is SubmitPhase.DONE:
         return _after_success(record, current, cleared=cleared, changed=changed)
     if cleared and changed and not current.keeps:
         return Decision(Action.SUBMIT, f"the task was cleared and its request has changed; {_left(record)}", warns=True)

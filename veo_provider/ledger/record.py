@@ -19,7 +19,7 @@ MAX_EARLIER = 20
 MAX_EPOCH = 1e11
 
 
-class Phase(StrEnum):
+class SubmitPhase(StrEnum):
     """How far a submit has come."""
 
     SUBMITTING = "submitting"
@@ -55,7 +55,7 @@ class Record:
     :param where: where the record lies, for people. It isn't stored.
     """
 
-    phase: Phase
+    phase: SubmitPhase
     nonce: str
     try_number: int
     max_tries: int
@@ -96,7 +96,7 @@ class Record:
             record = cls(**known | {"where": where})
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{where} holds no record that can be read: {error}") from None
-        if record.phase in (Phase.SUBMITTED, Phase.DONE) and not record.generation_id:
+        if record.phase in (SubmitPhase.SUBMITTED, SubmitPhase.DONE) and not record.generation_id:
             raise ValueError(
                 f"{where} holds no record that can be read: it says {record.phase} without a generation_id"
             )
@@ -138,7 +138,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "phase": Phase,
+    "phase": SubmitPhase,
     "accepted": Accepted,
     "try_number": _number,
     "max_tries": _number,

@@ -30,5 +30,5 @@ class ReuseIndex:
         return found if isinstance(found, str) and id_problem(found) is None else None
 
     def add(self, digest: str, generation_id: str) -> None:
-        """Note a generation that has its video."""
+        """Note a generation that a task has succeeded with. Whether its video is there is asked when it is found."""
         replace(self._folder / f"{digest}.json", json.dumps({"generation_id": generation_id}).encode())

@@ -6,14 +6,14 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from veo_provider.api.error_body import printable
-from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoTransientError
-from veo_provider.ledger.record import Phase, Record
+from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoLedgerUnavailableError
+from veo_provider.ledger.record import Record, SubmitPhase
 from veo_provider.ledger.reuse import ReuseIndex
 from veo_provider.ledger.stores import folder_from_config, ledger_for
-from veo_provider.operators.story import Story
 
 if TYPE_CHECKING:
     import logging
@@ -30,23 +30,48 @@ class Book:
     """
     A task's ledger. What its store raises becomes an error of ours, or a warning where nothing is at stake.
 
-    :param ledger: the ledger.
+    :param context: the task's context.
     :param log: the task's logger.
-    :param reuse: where an equal request of any task is looked up before it is bought again.
-    :param run_started_at: epoch seconds; what was sent before isn't this run's. ``None``: the ledger knows that itself.
+    :param reuse: whether equal requests of any task are looked up before they are bought again.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        log: logging.Logger | Any,
-        reuse: ReuseIndex | None = None,
-        run_started_at: float | None = None,
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, context: Context, log: logging.Logger | Any, *, reuse: bool) -> None:
+        self._context = context
         self._log = log
         self._reuse = reuse
-        self.run_started_at = run_started_at
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return ledger_for(self._context)
+
+    @cached_property
+    def _index(self) -> ReuseIndex | None:
+        folder = folder_from_config() if self._reuse else None
+        return ReuseIndex(folder) if folder else None
+
+    def open(self) -> None:
+        """
+        Find the ledger before anything is sent.
+
+        :raises VeoConfigurationError: the folder for it is none, or there is none and ``reuse`` needs one.
+        """
+        try:
+            ledger, index = self._ledger, self._index
+        except Exception as error:
+            raise VeoConfigurationError(f"[veo] ledger_path is wrong, so nothing was sent: {_named(error)}") from error
+        if self._reuse and index is None:
+            raise VeoConfigurationError("reuse=True needs a folder for the ledger: set [veo] ledger_path")
+        if not ledger.crash_safe:
+            self._log.warning(
+                "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this "
+                "task submits, and pays, again"
+            )
+
+    @property
+    def run_started_at(self) -> float | None:
+        """Epoch seconds; what was sent before isn't this run's. ``None``: the ledger knows that itself."""
+        started = getattr(self._context.get("dag_run"), "start_date", None) if self._ledger.outlives_runs else None
+        return None if started is None else started.timestamp()
 
     def read(self) -> Record | None:
         """Return the record."""
@@ -55,14 +80,16 @@ class Book:
         except ValueError as error:
             raise VeoLedgerError(f"{error}: nothing was sent. Mend or delete it") from error
         except Exception as error:
-            raise VeoTransientError(f"The ledger can't be read, so nothing was sent: {_named(error)}") from error
+            raise VeoLedgerUnavailableError(
+                f"The ledger can't be read, so nothing was sent: {_named(error)}"
+            ) from error
 
     def find_equal(self, digest: str) -> str | None:
         """Return the id of a generation that an equal request has made."""
         try:
-            return None if self._reuse is None else self._reuse.find(digest)
+            return None if self._index is None else self._index.find(digest)
         except Exception as error:
-            raise VeoTransientError(
+            raise VeoLedgerUnavailableError(
                 f"What reuse=True may hand back can't be looked up, so nothing was sent: {_named(error)}"
             ) from error
 
@@ -75,11 +102,11 @@ class Book:
             self._take_back(intent)
             if not isinstance(error, Exception):
                 raise
-            raise VeoTransientError(
+            raise VeoLedgerUnavailableError(
                 f"The ledger doesn't take the intent to send, so nothing was sent: {_named(error)}"
             ) from error
         if not stands:
-            raise VeoTransientError(
+            raise VeoLedgerUnavailableError(
                 "Another process works on the same task, or has replaced this one: nothing was sent from here"
             )
 
@@ -113,13 +140,34 @@ class Book:
             there = self._ledger.read()
             if there is not None and there.generation_id == record.generation_id:
                 return
-            intent = replace(record, phase=Phase.SUBMITTING, generation_id=None)
             if there is not None:
-                intent = replace(intent, number=there.number + 1, earlier=there.followed())
-            self._ledger.claim(intent, there)
-            self._ledger.write(replace(intent, phase=Phase.SUBMITTED, generation_id=record.generation_id))
+                record = replace(record, number=there.number + 1, earlier=there.followed())
+            if not self._ledger.claim(record, there):
+                self._log.warning("Generation %s isn't recorded: another process was faster", record.generation_id)
         except Exception as error:  # noqa: BLE001 - as in note()
             self._log.warning("Generation %s couldn't be recorded: %s", record.generation_id, _named(error))
+
+    def done(self, generation_id: str) -> None:
+        """Note that the task has succeeded. The record stays: Airflow may still lose the success."""
+        try:
+            record = self._ledger.read()
+            if record is None or record.generation_id != generation_id:
+                return
+            max_tries = max(self._context["ti"].max_tries, record.max_tries)
+            self._ledger.write(replace(record, phase=SubmitPhase.DONE, max_tries=max_tries))
+            if record.digest and self._index is not None:
+                self._index.add(record.digest, generation_id)
+        except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
+            self._log.warning("Generation %s couldn't be marked done: %s", generation_id, _named(error))
+
+    def known_id(self) -> str | None:
+        """Return the id of the generation that the task has, for an error that must name it."""
+        try:
+            record = self._ledger.read()
+        except Exception as error:  # noqa: BLE001 - that error is the one to raise
+            self._log.warning("The ledger couldn't be read: %s", _named(error))
+            return None
+        return None if record is None else record.generation_id
 
     def _write(self, record: Record) -> None:
         for pause in WRITE_PAUSES:
@@ -135,61 +183,9 @@ class Book:
         try:
             there = self._ledger.read()
             if there is not None and there.nonce == intent.nonce:
-                self._ledger.write(replace(intent, phase=Phase.REFUSED))
+                self._ledger.write(replace(intent, phase=SubmitPhase.REFUSED))
         except Exception as error:  # noqa: BLE001 - then a later try asks a person
             self._log.warning("The intent couldn't be taken back: %s", _named(error))
-
-
-def open_book(context: Context, log: logging.Logger | Any, *, reuse: bool) -> Book:
-    """
-    Return the book of a task.
-
-    :param context: the task's context.
-    :param log: the task's logger.
-    :param reuse: whether equal requests are looked up.
-    :raises VeoConfigurationError: there is no folder for that, or it is none.
-    """
-    try:
-        folder = folder_from_config()
-        ledger = ledger_for(context)
-        index = ReuseIndex(folder) if reuse and folder else None
-    except Exception as error:
-        raise VeoConfigurationError(f"[veo] ledger_path is wrong, so nothing was sent: {_named(error)}") from error
-    if reuse and index is None:
-        raise VeoConfigurationError("reuse=True needs a folder for the ledger: set [veo] ledger_path")
-    if not ledger.crash_safe:
-        log.warning(
-            "No ledger: this Airflow has no task_state_store and [veo] ledger_path isn't set, so a retry of this task "
-            "submits, and pays, again"
-        )
-    started = getattr(context.get("dag_run"), "start_date", None) if ledger.outlives_runs else None
-    return Book(ledger, log, index, None if started is None else started.timestamp())
-
-
-def mark_done(context: Context, generation_id: str, log: logging.Logger | Any, *, reuse: bool) -> None:
-    """Note that the task has succeeded. The record stays: Airflow may still lose the success."""
-    try:
-        ledger = ledger_for(context)
-        record = ledger.read()
-        if record is None or record.generation_id != generation_id:
-            return
-        max_tries = max(context["ti"].max_tries, record.max_tries)
-        ledger.write(replace(record, phase=Phase.DONE, max_tries=max_tries))
-        if reuse and record.digest and (folder := folder_from_config()):
-            ReuseIndex(folder).add(record.digest, generation_id)
-    except Exception as error:  # noqa: BLE001 - a later try asks the gateway instead
-        log.warning("Generation %s couldn't be marked done: %s", generation_id, _named(error))
-
-
-def recorded_id(context: Context, log: logging.Logger | Any) -> str | None:
-    """Return the id of the generation that this task has, from its record, or from the XCom of this try."""
-    known: str | None = Story.resumed(context, log).facts.get("generation_id")
-    try:
-        record = None if known else ledger_for(context).read()
-    except Exception as error:  # noqa: BLE001 - Airflow's own error is raised then
-        log.warning("The ledger couldn't be read: %s", _named(error))
-        return None
-    return record.generation_id if record is not None else known
 
 
 def _named(error: BaseException) -> str:

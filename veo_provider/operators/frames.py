@@ -19,7 +19,7 @@ from veo_provider.api.images import (
     shorten_image,
 )
 from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest
-from veo_provider.exceptions import VeoTransientError
+from veo_provider.exceptions import VeoStorageError
 
 # What a filesystem raises where a retry would find the same. Whatever else it raises may be the network's.
 _LASTING = (
@@ -38,7 +38,7 @@ def read_frames(request: VeoRequest) -> VeoRequest:
     Replace each frame that is a storage URI by its bytes.
 
     :raises RequestError: naming every frame that can't be read or isn't a JPEG or PNG of at most 20 MB.
-    :raises VeoTransientError: the storage didn't answer; a retry may find it there again.
+    :raises VeoStorageError: the storage didn't answer; a retry may find it there again.
     """
     problems: list[str] = []
     lasting = False
@@ -61,7 +61,7 @@ def read_frames(request: VeoRequest) -> VeoRequest:
     if problems and lasting:
         raise RequestError(problems)
     if problems:
-        raise VeoTransientError(f"The request was not sent: {'; '.join(problems)}.")
+        raise VeoStorageError(f"The request was not sent: {'; '.join(problems)}.")
     return replace(request, **inlined) if inlined else request
 
 

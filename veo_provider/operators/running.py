@@ -16,7 +16,7 @@ from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome
 from veo_provider.exceptions import VeoConfigurationError, VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
-from veo_provider.operators.bookkeeping import mark_done, open_book, recorded_id
+from veo_provider.operators.bookkeeping import Book
 from veo_provider.operators.checks import check_one_id
 from veo_provider.operators.frames import read_frames
 from veo_provider.operators.story import Story
@@ -42,6 +42,7 @@ class Run:
         self._task = task
         self._context = context
         self._log = task.log
+        self._book = Book(context, task.log, reuse=task.reuse)
         self._submitter: Submitter | None = None
         self._model: str | None = None
 
@@ -50,7 +51,7 @@ class Run:
         task, story = self._task, Story(self._context, self._log)
         try:
             got = self._obtain(story)
-            if got.model is not None:
+            if got.changed:
                 self._model = got.model or None
                 story.asked_before(got.model)
             story.begin(got.generation_id, got.sent_at, is_new=got.is_new)
@@ -79,8 +80,10 @@ class Run:
 
     def resumed(self, next_method: str, next_kwargs: dict[str, Any] | None) -> tuple[str, dict[str, Any] | None]:
         """Return what to go on with after the deferral: where Airflow has ended it, with an event of our own."""
-        generation_id = recorded_id(self._context, self._log) if next_method == TRIGGER_FAILED else None
-        if not generation_id:
+        if next_method != TRIGGER_FAILED:
+            return next_method, next_kwargs
+        generation_id = self._known_id(Story.resumed(self._context, self._log))
+        if generation_id is None:
             return next_method, next_kwargs
         try:
             with closing(self._task.hook):
@@ -116,18 +119,19 @@ class Run:
         task, ti = self._task, self._context["ti"]
         adopted = self._adopted()
         story.asked(task.hook.connection, None)
+        self._book.open()
         current = Try(
             try_number=ti.try_number,
             max_tries=ti.max_tries,
             digest=None,
-            base_url="",
+            base_url=task.hook.connection.base_url,
             now=time.time(),
             resubmits=task.on_unknown_submit == "resubmit",
             keeps=task.on_clear == "keep",
             dead_after=self._dead_after(),
+            run_started_at=self._book.run_started_at,
         )
-        book = open_book(self._context, self._log, reuse=task.reuse)
-        self._submitter = Submitter(task.hook, book, current, time.time() + task.timeout, self._log)
+        self._submitter = Submitter(task.hook, self._book, current, time.time() + task.timeout, self._log)
         if adopted:
             return self._submitter.adopt(adopted)
 
@@ -208,11 +212,15 @@ class Run:
         return self._succeed(outcome.generation_id)
 
     def _succeed(self, generation_id: str) -> str:
-        mark_done(self._context, generation_id, self._log, reuse=self._task.reuse)
+        self._book.done(generation_id)
         return generation_id
 
+    def _known_id(self, story: Story) -> str | None:
+        known: str | None = story.facts.get("generation_id")
+        return known or self._book.known_id()
+
     def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
-        if error.generation_id is None and (known := recorded_id(self._context, self._log)):
+        if error.generation_id is None and (known := self._known_id(story)):
             # The connection may be wrong by now; the generation that a try before this one bought is still there.
             error = error.about(known)
         story.failed(error)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from veo_provider.api.error_body import mapping
 from veo_provider.api.generation import Generation
-from veo_provider.exceptions import VeoError, VeoProtocolError, VeoUnknownSubmitError
+from veo_provider.api.problem import Reason
+from veo_provider.exceptions import VeoError, VeoProtocolError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import GENERATION_XCOM
 from veo_provider.triggers.event import from_payload
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from veo_provider.api.problem import Reason
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.waiting import Outcome, Seen
     from veo_provider.hooks.connection import VeoConnection
@@ -130,7 +130,7 @@ class Story:
 
     def failed(self, error: VeoError) -> None:
         """Note why there is no video."""
-        lost = isinstance(error, VeoUnknownSubmitError)
+        lost = error.reason is Reason.UNKNOWN_SUBMIT
         self.facts |= {
             "generation_id": error.generation_id or self.facts.get("generation_id"),
             "status": "unknown" if lost else self.facts.get("status", "not submitted"),

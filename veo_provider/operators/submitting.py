@@ -17,13 +17,14 @@ from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoError,
     VeoLedgerError,
+    VeoLedgerUnavailableError,
     VeoResubmitError,
     VeoTransientError,
     VeoUnknownSubmitError,
 )
 from veo_provider.ledger.decision import Action, Decision, Try, decide
-from veo_provider.ledger.record import Phase, Record, digest_of
-from veo_provider.raising import unknown_submit
+from veo_provider.ledger.record import Record, SubmitPhase, digest_of
+from veo_provider.raising import error_for, unknown_submit
 
 if TYPE_CHECKING:
     import logging
@@ -47,7 +48,8 @@ class Obtained:
     :param sent_at: epoch seconds of its submit, if it was this task's.
     :param is_new: this try has paid for it.
     :param handed_back: the task had succeeded with it before.
-    :param model: by which model it was made, where this try would ask for something else; ``None`` where it wouldn't.
+    :param changed: this try would ask for something else than what it was made of.
+    :param model: by which model it was made, if that is known.
     :param seen: what the gateway said of it just now, if it was asked.
     """
 
@@ -55,7 +57,8 @@ class Obtained:
     sent_at: float | None
     is_new: bool = False
     handed_back: bool = False
-    model: str | None = None
+    changed: bool = False
+    model: str = ""
     seen: Seen | None = None
 
 
@@ -65,7 +68,7 @@ class Submitter:
 
     :param hook: sends it.
     :param book: remembers it.
-    :param current: this try; what the hook, the book and the request know of it is filled in here.
+    :param current: this try; the digest is filled in here, once there is a request.
     :param give_up_at: epoch seconds after which a refused request isn't sent again.
     :param log: the task's logger.
     """
@@ -73,7 +76,7 @@ class Submitter:
     def __init__(self, hook: VeoHook, book: Book, current: Try, give_up_at: float, log: logging.Logger | Any) -> None:
         self._hook = hook
         self._book = book
-        self._current = replace(current, base_url=hook.connection.base_url, run_started_at=book.run_started_at)
+        self._current = current
         self._give_up_at = give_up_at
         self._log = log
         self.sending = False
@@ -94,7 +97,9 @@ class Submitter:
         problem: Exception | None = None
         try:
             request = make_request()
-            self._current = replace(self._current, digest=self._digest(request))
+            connection = self._hook.connection
+            digest = digest_of(request.wire(connection.last_frame_field), connection.base_url)
+            self._current = replace(self._current, digest=digest)
         except Exception as error:  # noqa: BLE001 - a function of the author's may make the request
             problem = error
         decision, seen = decide(record, self._current), None
@@ -103,7 +108,8 @@ class Submitter:
             seen = self._hook.poll(str(record.generation_id))
             decision = decide(record, self._current, seen)
         if record is not None:
-            (self._log.warning if decision.warns else self._log.info)("To %s: %s", decision.action, decision.why)
+            say = self._log.warning if decision.warns else self._log.info
+            say("This try has to %s: %s", decision.action, decision.why)
             if decision.action is not Action.SUBMIT:
                 if problem is not None:
                     said = printable(f"{type(problem).__name__}: {problem}")
@@ -113,28 +119,33 @@ class Submitter:
         if request is None:
             raise problem or AssertionError
         # Whoever clears a task wants another video than the one that there is.
-        bought_nothing = record is None or (record.phase is Phase.REFUSED and not record.earlier)
+        bought_nothing = record is None or (record.phase is SubmitPhase.REFUSED and not record.earlier)
         reused = self._reused(request) if bought_nothing else None
         if reused is not None:
             return reused
         check(request)
         return self._submit(record, request)
 
-    def adopt(self, generation_id: str, request: VeoRequest | None = None) -> Obtained:
+    def adopt(self, generation_id: str) -> Obtained:
         """
-        Note a generation that was submitted elsewhere, so that what comes later finds it.
+        Take a generation up that was submitted elsewhere.
+
+        It is recorded, so that what comes later finds it; but not before the gateway knows it: a mistyped id must not
+        take the place of a submit that may have been billed.
 
         :param generation_id: its id.
-        :param request: what it was made of, if that is known.
         """
-        record = replace(self._intent(None, request), phase=Phase.SUBMITTED, generation_id=generation_id)
         self.generation_id = generation_id
-        self._book.adopt(record)
-        return Obtained(generation_id, None)
+        seen = self._hook.poll(generation_id)
+        if isinstance(seen, Problem):
+            self._log.warning("Generation %s can't be recorded now: %s", generation_id, seen.message)
+            return Obtained(generation_id, None, seen=seen)
+        return self._adopt(generation_id, "", seen)
 
-    def _digest(self, request: VeoRequest) -> str:
-        connection = self._hook.connection
-        return digest_of(request.wire(connection.last_frame_field), connection.base_url)
+    def _adopt(self, generation_id: str, model: str, seen: Seen) -> Obtained:
+        self.generation_id = generation_id
+        self._book.adopt(replace(self._intent(None, model), phase=SubmitPhase.SUBMITTED, generation_id=generation_id))
+        return Obtained(generation_id, None, seen=seen)
 
     def _earlier(self, record: Record, decision: Decision, seen: Seen | None) -> Obtained:
         action = decision.action
@@ -143,7 +154,7 @@ class Submitter:
             lost = Problem(Reason.NETWORK, said, accepted=record.accepted, request_id=record.request_id)
             raise unknown_submit(lost, record.model, record.base_url, record.sent_at)
         if action is Action.STAND_BACK:
-            raise VeoTransientError(
+            raise VeoLedgerUnavailableError(
                 f"{record.where} says that {decision.why}, so nothing was sent from here. The next try sees what "
                 "became of it"
             )
@@ -169,22 +180,32 @@ class Submitter:
             str(record.generation_id),
             record.sent_at,
             handed_back=action is Action.HAND_BACK,
-            model=record.model if self._current.digest not in (None, record.digest) else None,
+            changed=self._current.digest not in (None, record.digest),
+            model=record.model,
             seen=seen,
         )
 
     def _reused(self, request: VeoRequest) -> Obtained | None:
-        found = self._book.find_equal(self._digest(request))
-        seen = self._hook.poll(found) if found else None
-        if found is None or seen is None or isinstance(seen, Problem) or not seen.videos:
+        found = self._book.find_equal(self._current.digest or "")
+        if found is None:
+            return None
+        seen = self._hook.poll(found)
+        if isinstance(seen, Problem) and seen.transient:
+            raise error_for(
+                replace(
+                    seen, message=f"{seen.message}. reuse=True would buy again what may be there: nothing was sent"
+                ),
+                found,
+            )
+        if isinstance(seen, Problem) or not seen.videos:
             return None
         self._log.info("The same request has made generation %s, which is still there: it is reused", found)
-        return replace(self.adopt(found, request), seen=seen)
+        return self._adopt(found, request.model, seen)
 
     def _submit(self, record: Record | None, request: VeoRequest) -> Obtained:
         sends = 0
         while True:
-            intent = self._intent(record, request)
+            intent = self._intent(record, request.model)
             self._book.claim(intent, record)
             sends += 1
             try:
@@ -199,21 +220,21 @@ class Submitter:
                 raise
             except VeoError as error:
                 self.sending = False
-                record = replace(intent, phase=Phase.REFUSED)
+                record = replace(intent, phase=SubmitPhase.REFUSED)
                 self._book.note(record)
                 self._wait_or_raise(error, sends)
                 continue
             except BaseException:
                 # Airflow's execution_timeout, while the connection was being made.
                 if not self._hook.request_began:
-                    self._book.note(replace(intent, phase=Phase.REFUSED))
+                    self._book.note(replace(intent, phase=SubmitPhase.REFUSED))
                 raise
             self.sending = False
             try:
                 # Before anything that can fail: from here on the log knows the id.
                 self._log.info("Submitted generation %s to %s", generation_id, intent.base_url)
             finally:
-                self._book.keep(replace(intent, phase=Phase.SUBMITTED, generation_id=generation_id))
+                self._book.keep(replace(intent, phase=SubmitPhase.SUBMITTED, generation_id=generation_id))
             return Obtained(generation_id, intent.sent_at, is_new=True)
 
     def _wait_or_raise(self, error: VeoError, sends: int) -> None:
@@ -223,16 +244,16 @@ class Submitter:
         self._log.warning("The gateway did not accept the request; it is sent again in %.0f s: %s", pause, error)
         time.sleep(pause)
 
-    def _intent(self, record: Record | None, request: VeoRequest | None) -> Record:
+    def _intent(self, record: Record | None, model: str) -> Record:
         connection = self._hook.connection
         return Record(
-            phase=Phase.SUBMITTING,
+            phase=SubmitPhase.SUBMITTING,
             nonce=uuid.uuid4().hex,
             try_number=self._current.try_number,
             max_tries=self._current.max_tries,
-            digest=self._digest(request) if request else "",
+            digest=self._current.digest or "",
             sent_at=time.time(),
-            model=request.model if request else "",
+            model=model,
             base_url=connection.base_url,
             conn_id=connection.conn_id,
             earlier=record.followed() if record else (),

@@ -62,8 +62,8 @@ class VeoGenerateOperator(RequestOperator):
         :class:`~veo_provider.sensors.veo.VeoGenerationSensor` to wait for.
     :param poll_interval: seconds between two polls. The gateway refreshes a task about every 15 s. Default: 5, and
         fewer polls before the time that the triggerer knows this model to take.
-    :param timeout: seconds from the submit after which the task stops waiting and fails. The generation, and
-        its bill, go on.
+    :param timeout: seconds, counted in each try from its start, after which the task stops waiting and fails. The
+        generation, and its bill, go on; a retry takes it up.
     :param on_unknown_submit: what follows a submit that got no verdict and may have been billed: ``"fail"``,
         without a retry, for a person to look it up; or ``"resubmit"``: Airflow's next try sends it again, at the
         price of a possible second bill.

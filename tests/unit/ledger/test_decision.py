@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from veo_provider.api.generation import Generation, Video
-from veo_provider.api.generation import Phase as Status
+from veo_provider.api.generation import Generation, Phase, Video
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import Seen
 from veo_provider.ledger.decision import Action, Try, decide
-from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.record import Record, SubmitPhase
 
 NOW = 1_000_000.0
 RECORD = Record(
-    phase=Phase.SUBMITTED,
+    phase=SubmitPhase.SUBMITTED,
     nonce="n",
     try_number=1,
     max_tries=2,
@@ -32,20 +31,18 @@ RETRY = Try(try_number=2, max_tries=2, digest="d", base_url="https://gw", now=NO
 SAME = replace(RETRY, try_number=1)
 CLEAR = replace(RETRY, try_number=3, max_tries=5)
 
-SUBMITTING = replace(RECORD, phase=Phase.SUBMITTING, generation_id=None)
-REFUSED = replace(SUBMITTING, phase=Phase.REFUSED)
-DONE = replace(RECORD, phase=Phase.DONE)
+SUBMITTING = replace(RECORD, phase=SubmitPhase.SUBMITTING, generation_id=None)
+REFUSED = replace(SUBMITTING, phase=SubmitPhase.REFUSED)
+DONE = replace(RECORD, phase=SubmitPhase.DONE)
 OLD = replace(RECORD, sent_at=NOW - 4000)
 
-ALIVE = Generation("g", Status.RUNNING, "processing")
-LATE_LINK = Generation("g", Status.SUCCEEDED, "succeeded")
-FINISHED = Generation("g", Status.SUCCEEDED, "succeeded", videos=(Video(url="https://h/v.mp4"),))
-FAILED = Generation(
-    "g", Status.FAILED, "failed", failure=Problem(Reason.GENERATION_FAILED, "high load", transient=True)
-)
-REFUSED_PROMPT = Generation("g", Status.FAILED, "failed", failure=Problem(Reason.CONTENT_POLICY, "no"))
-GONE = Generation("g", Status.SUCCEEDED, "succeeded", expired=True)
-FILTERED = Generation("g", Status.SUCCEEDED, "succeeded", filtered_count=1)
+ALIVE = Generation("g", Phase.RUNNING, "processing")
+LATE_LINK = Generation("g", Phase.SUCCEEDED, "succeeded")
+FINISHED = Generation("g", Phase.SUCCEEDED, "succeeded", videos=(Video(url="https://h/v.mp4"),))
+FAILED = Generation("g", Phase.FAILED, "failed", failure=Problem(Reason.GENERATION_FAILED, "high load", transient=True))
+REFUSED_PROMPT = Generation("g", Phase.FAILED, "failed", failure=Problem(Reason.CONTENT_POLICY, "no"))
+GONE = Generation("g", Phase.SUCCEEDED, "succeeded", expired=True)
+FILTERED = Generation("g", Phase.SUCCEEDED, "succeeded", filtered_count=1)
 UNKNOWN_ID = Problem(Reason.NOT_FOUND, "no such task")
 AWAY = Problem(Reason.SERVER, "502", transient=True)
 NO_KEY = Problem(Reason.AUTHENTICATION, "401")
@@ -181,13 +178,15 @@ SEEN: list[Any] = [None, ALIVE, FINISHED, LATE_LINK, FAILED, REFUSED_PROMPT, GON
 
 
 @pytest.mark.parametrize("seen", SEEN, ids=str)
-@pytest.mark.parametrize("phase", list(Phase))
-def test_no_retry_buys_while_a_bill_may_be_open(phase: Phase, seen: Seen | None) -> None:
+@pytest.mark.parametrize("phase", list(SubmitPhase))
+def test_no_retry_buys_while_a_bill_may_be_open(phase: SubmitPhase, seen: Seen | None) -> None:
     """Whatever else changes between two tries: only a refusal, or a failure of the generation, leads to a submit."""
-    record = replace(RECORD, phase=phase, generation_id=None if phase in (Phase.SUBMITTING, Phase.REFUSED) else "g")
+    record = replace(
+        RECORD, phase=phase, generation_id=None if phase in (SubmitPhase.SUBMITTING, SubmitPhase.REFUSED) else "g"
+    )
     for digest in ("d", "another", None):
         for base_url in ("https://gw", "https://other"):
             for age in (0, 10_000_000):
                 current = replace(RETRY, digest=digest, base_url=base_url, now=NOW + age)
                 submits = decide(record, current, seen).action is Action.SUBMIT
-                assert not submits or phase is Phase.REFUSED or seen is FAILED
+                assert not submits or phase is SubmitPhase.REFUSED or seen is FAILED

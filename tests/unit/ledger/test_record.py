@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from tests.unit.ledger.test_decision import RECORD
 from veo_provider.api.problem import Accepted
-from veo_provider.ledger.record import MAX_EARLIER, Phase, Record, digest_of
+from veo_provider.ledger.record import MAX_EARLIER, Record, SubmitPhase, digest_of
 
 FULL = replace(
-    RECORD, phase=Phase.DONE, accepted=Accepted.YES, message="lost", request_id="r", earlier=("a", "b"), number=3
+    RECORD, phase=SubmitPhase.DONE, accepted=Accepted.YES, message="lost", request_id="r", earlier=("a", "b"), number=3
 )
 
 
 @pytest.mark.parametrize(
-    "record", [RECORD, FULL, replace(RECORD, phase=Phase.SUBMITTING, generation_id=None, digest="")]
+    "record", [RECORD, FULL, replace(RECORD, phase=SubmitPhase.SUBMITTING, generation_id=None, digest="")]
 )
 def test_what_is_stored_comes_back(record: Record) -> None:
     stored = json.loads(json.dumps(record.as_dict()))

@@ -24,7 +24,7 @@ from tests.unit.ledger.test_decision import RECORD
 from veo_provider import compat
 from veo_provider.ledger import stores
 from veo_provider.ledger.folder import FolderLedger
-from veo_provider.ledger.record import Phase
+from veo_provider.ledger.record import SubmitPhase
 from veo_provider.ledger.stores import Ledger, NoLedger, TaskStateLedger, dead_after, ledger_for
 
 
@@ -66,7 +66,7 @@ def test_a_record_is_found_again(ledger: Ledger) -> None:
     assert ledger.read() is None
     assert ledger.claim(INTENT, None)
     assert stored(ledger.read()) == INTENT
-    submitted = replace(INTENT, phase=Phase.SUBMITTED, generation_id="g")
+    submitted = replace(INTENT, phase=SubmitPhase.SUBMITTED, generation_id="g")
     ledger.write(submitted)
     assert stored(ledger.read()) == submitted
     second = replace(INTENT, nonce="m", number=2, try_number=2, earlier=("g",))

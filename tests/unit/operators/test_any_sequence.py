@@ -23,8 +23,7 @@ from veo_provider.api.generation import Generation, Phase, Video
 from veo_provider.api.problem import Accepted, Problem, Reason
 from veo_provider.exceptions import VeoPermanentError, VeoUnknownSubmitError
 from veo_provider.hooks.connection import read_connection
-from veo_provider.ledger.record import Phase as Recorded
-from veo_provider.ledger.record import Record
+from veo_provider.ledger.record import Record, SubmitPhase
 from veo_provider.ledger.stores import TASK_STATE_KEY
 from veo_provider.raising import error_for, unknown_submit
 
@@ -269,7 +268,7 @@ def test_retries_never_pay_twice(tape: list[int]) -> None:
     known = record.generation_id if record else None
     if last is not None and last not in world.allowed and known != last and last not in str(result):
         assert record is not None
-        assert record.phase is Recorded.SUBMITTING
+        assert record.phase is SubmitPhase.SUBMITTING
         assert isinstance(result, (VeoUnknownSubmitError, Died, Exception))
         assert isinstance(_try(World([]), _alive(ti), 99), VeoUnknownSubmitError)
 
@@ -292,7 +291,7 @@ def test_clears_pay_only_for_what_they_ask(tape: list[int]) -> None:
         result = _try(world, ti, number)
         if world.next() < 40:
             record = _record(store)
-            if record is not None and record.phase in (Recorded.SUBMITTED, Recorded.DONE):
+            if record is not None and record.phase in (SubmitPhase.SUBMITTED, SubmitPhase.DONE):
                 # Its request has another date: a changed request.
                 world.allowed.add(str(record.generation_id))
             ti = ti.cleared()

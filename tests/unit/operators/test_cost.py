@@ -17,6 +17,7 @@ from veo_provider.exceptions import (
     VeoDeadlineError,
     VeoInvalidRequestError,
     VeoLedgerError,
+    VeoServerError,
     VeoTransientError,
     VeoValidationError,
 )
@@ -124,6 +125,17 @@ async def test_what_is_gone_is_not_reused(ti: Task, gateway: Simulator, folder: 
     gateway.inject({"on": "poll", "kind": "status", "status": 400, "body": {"code": "task_not_exist"}})
     await run(Task(task_id="b"), reuse=True)
     assert len(ids(gateway)) == 2
+
+
+async def test_a_look_up_that_fails_for_now_buys_nothing(ti: Task, gateway: Simulator, folder: Path) -> None:
+    first = await run(ti, reuse=True)
+    other = Task(task_id="b", max_tries=2)
+    gateway.inject({"on": "poll", "kind": "status", "status": 502})
+    with pytest.raises(VeoServerError, match="nothing was sent") as caught:
+        await run(other, reuse=True)
+    assert first in str(caught.value)
+    assert await run(other.retried(), reuse=True) == first
+    assert ids(gateway) == [first]
 
 
 async def test_a_failed_generation_is_not_noted(ti: Task, gateway: Simulator, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.api.test_request import BASE
 from veo_provider.api.request import RequestError, parse_request
-from veo_provider.exceptions import VeoTransientError
+from veo_provider.exceptions import VeoStorageError
 from veo_provider.operators import frames
 from veo_provider.operators.frames import read_frames
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_said_without_a_secret(
     monkeypatch.setattr(frames, "ObjectStoragePath", Storage)
     request = parse_request(BASE | {"image": "s3://conn_id@b/k.png?versionId=S3CRET"})
     lasts = isinstance(failure, (FileNotFoundError, PermissionError))
-    with pytest.raises(RequestError if lasts else VeoTransientError) as caught:
+    with pytest.raises(RequestError if lasts else VeoStorageError) as caught:
         read_frames(request)
     problem = str(caught.value)
     assert "not sent: image: 's3://conn_id@b/k.png?...' can't be read: " in problem

@@ -19,11 +19,12 @@ from veo_provider.exceptions import (
     VeoError,
     VeoInvalidRequestError,
     VeoLedgerError,
+    VeoLedgerUnavailableError,
     VeoModelUnavailableError,
     VeoRateLimitedError,
     VeoTransientError,
 )
-from veo_provider.ledger.record import Phase
+from veo_provider.ledger.record import SubmitPhase
 from veo_provider.ledger.stores import TASK_STATE_KEY
 from veo_provider.simulator import Simulator
 
@@ -63,7 +64,7 @@ async def test_an_intent_that_cannot_be_read_back_is_taken_back(
     monkeypatch.setattr(TaskState, "get", get)
     with pytest.raises(VeoTransientError, match="nothing was sent"):
         await run(ti)
-    assert record(ti).phase is Phase.REFUSED
+    assert record(ti).phase is SubmitPhase.REFUSED
     assert [await run(ti.retried())] == ids(gateway)
 
 
@@ -119,8 +120,10 @@ async def test_a_zombie_does_not_send(gateway: Simulator) -> None:
         def set(self, key: str, value: Any, **options: Any) -> None:
             super().set(key, {**value, "nonce": "theirs"}, **options)
 
-    with pytest.raises(VeoTransientError, match="nothing was sent from here"):
-        await run(Task(task_state_store=Overtaken(), max_tries=2))
+    ti = Task(task_state_store=Overtaken(), max_tries=2)
+    with pytest.raises(VeoLedgerUnavailableError, match="nothing was sent from here"):
+        await run(ti)
+    assert ti.xcoms["veo_generation"]["reason"] == "ledger"
     assert gateway.ledger()["submits"] == []
 
 
@@ -151,7 +154,7 @@ async def test_a_verdict_voids_the_intent(ti: Task, gateway: Simulator) -> None:
     gateway.inject({"on": "submit", "kind": "status", "status": 400, "body": {"code": "invalid_request"}})
     with pytest.raises(VeoInvalidRequestError):
         await run(ti)
-    assert record(ti).phase is Phase.REFUSED
+    assert record(ti).phase is SubmitPhase.REFUSED
     assert gateway.ledger()["totals"]["submits"] == 1
     assert [await run(ti.cleared())] == ids(gateway)
 

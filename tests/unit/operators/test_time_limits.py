@@ -20,7 +20,7 @@ from veo_provider.exceptions import VeoConfigurationError, VeoDeadlineError, Veo
 from veo_provider.hooks import veo as hooks
 from veo_provider.hooks.time_limit import LimitedSession, WatchedAdapter
 from veo_provider.hooks.veo import VeoHook
-from veo_provider.ledger.record import Phase
+from veo_provider.ledger.record import SubmitPhase
 from veo_provider.operators import running
 from veo_provider.operators.bookkeeping import Book
 from veo_provider.operators.story import Story
@@ -107,7 +107,7 @@ async def test_what_never_began_is_no_unknown(
         _strikes(patch, owner, name, before=before)
         with pytest.raises(AirflowTaskTimeout):
             await run(ti)
-    assert record(ti).phase is Phase.REFUSED
+    assert record(ti).phase is SubmitPhase.REFUSED
     assert [await run(ti.retried())] == ids(gateway)
 
 

@@ -22,7 +22,7 @@ from veo_provider.exceptions import (
     VeoUnknownSubmitError,
 )
 from veo_provider.ledger import stores
-from veo_provider.ledger.record import Phase, Record
+from veo_provider.ledger.record import Record, SubmitPhase
 from veo_provider.ledger.stores import TASK_STATE_KEY
 from veo_provider.simulator import Simulator
 
@@ -53,7 +53,7 @@ def ids(gateway: Simulator) -> list[str]:
 @every
 async def test_a_success_that_airflow_lost_is_handed_back(how: dict[str, Any], ti: Task, gateway: Simulator) -> None:
     first = await run(ti, **how)
-    assert record(ti).phase is Phase.DONE
+    assert record(ti).phase is SubmitPhase.DONE
     again = ti.retried()
     assert await run(again, "a prompt of another day", **how) == first
     assert ids(gateway) == [first]
@@ -110,7 +110,7 @@ async def test_a_clear_may_keep_the_video(how: dict[str, Any], ti: Task, gateway
 async def test_a_timeout_leaves_the_generation_to_the_retry(how: dict[str, Any], ti: Task, gateway: Simulator) -> None:
     with pytest.raises(VeoDeadlineError):
         await run(ti, "A cat sim:seconds=1.5", timeout=0.4, **how)
-    assert record(ti).phase is Phase.SUBMITTED
+    assert record(ti).phase is SubmitPhase.SUBMITTED
     again = ti.retried()
     found = await run(again, "A cat sim:seconds=1.5", **how)
     assert ids(gateway) == [found]
@@ -184,7 +184,7 @@ async def test_an_unknown_submit_is_not_sent_again(how: dict[str, Any], ti: Task
     prompt = "A cat sim:lost_answer"
     with pytest.raises(VeoUnknownSubmitError):
         await run(ti, prompt, **how)
-    assert record(ti).phase is Phase.SUBMITTING
+    assert record(ti).phase is SubmitPhase.SUBMITTING
     for later in (ti.retried(), ti.cleared(), replace(ti.cleared(), try_number=9, max_tries=30)):
         with pytest.raises(VeoUnknownSubmitError) as caught:
             await run(later, "A cat", **how)
@@ -208,10 +208,49 @@ async def test_a_person_who_has_found_it_hands_its_id_over(ti: Task, gateway: Si
         await run(ti, "A cat sim:lost_answer")
     [found] = ids(gateway)
     assert await run(ti.cleared(), generation_id=found) == found
-    assert record(ti).phase is Phase.DONE
+    assert record(ti).phase is SubmitPhase.DONE
     # Later without the argument: the record knows it.
     assert await run(ti.cleared().retried()) == found
     assert len(ids(gateway)) == 1
+
+
+async def test_an_id_that_nobody_knows_replaces_no_record(ti: Task, gateway: Simulator) -> None:
+    with pytest.raises(VeoUnknownSubmitError):
+        await run(ti, "A cat sim:lost_answer")
+    with pytest.raises(VeoNotFoundError, match="task_mistyped"):
+        await run(ti.cleared(), deferrable=False, generation_id="task_mistyped")
+    with pytest.raises(VeoUnknownSubmitError):
+        await run(ti.cleared().cleared())
+    assert len(ids(gateway)) == 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_death_around_an_adoption(
+    after: bool, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await run(Task(task_id="another"))
+    with monkeypatch.context() as patch:
+        killed_at(patch, "write", lambda _: True, after=after)
+        with pytest.raises(KeyboardInterrupt):
+            await run(ti, generation_id=found)
+    # Nothing was sent, so no later try has to ask anybody.
+    assert await run(ti.retried(), generation_id="" if after else found) == found
+    assert ids(gateway) == [found]
+
+
+async def test_an_adoption_replaces_nothing_that_another_process_writes(
+    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await run(Task(task_id="another"))
+    real = stores.TaskStateLedger.claim
+
+    def overtaken(self: Any, written: Record, after: Record | None) -> bool:
+        self.write(replace(written, nonce="theirs", generation_id="theirs"))
+        return real(self, written, after)
+
+    monkeypatch.setattr(stores.TaskStateLedger, "claim", overtaken)
+    assert await run(ti, generation_id=found, **NO_WAIT) == found
+    assert record(ti).generation_id == "theirs"
 
 
 async def test_a_second_bill_may_be_accepted_by_the_next_try_only(ti: Task, gateway: Simulator) -> None:
@@ -219,6 +258,7 @@ async def test_a_second_bill_may_be_accepted_by_the_next_try_only(ti: Task, gate
         await run(ti, "A cat sim:lost_answer", on_unknown_submit="resubmit")
     assert isinstance(caught.value, VeoTransientError)
     assert len(ids(gateway)) == 1
+    assert ti.xcoms["veo_generation"]["status"] == "unknown"
     second = await run(ti.retried(), "A cat", on_unknown_submit="resubmit")
     assert ids(gateway)[1] == second
 
@@ -256,7 +296,7 @@ async def test_a_death_around_the_intent(
     after: bool, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        killed_at(patch, "write", lambda written: written.phase is Phase.SUBMITTING, after=after)
+        killed_at(patch, "write", lambda written: written.phase is SubmitPhase.SUBMITTING, after=after)
         with pytest.raises(KeyboardInterrupt):
             await run(ti)
     assert ids(gateway) == []
@@ -273,7 +313,7 @@ async def test_a_death_around_the_done_mark(
     after: bool, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        killed_at(patch, "write", lambda written: written.phase is Phase.DONE, after=after)
+        killed_at(patch, "write", lambda written: written.phase is SubmitPhase.DONE, after=after)
         with pytest.raises(KeyboardInterrupt):
             await run(ti)
     assert [await run(ti.retried())] == ids(gateway)

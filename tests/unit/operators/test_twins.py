@@ -21,7 +21,7 @@ from tests.unit.operators.test_tries import every, ids, record, run
 from tests.unit.operators.test_veo import operator
 from veo_provider.exceptions import VeoLedgerError, VeoTransientError, VeoUnknownSubmitError
 from veo_provider.hooks.veo import VeoHook
-from veo_provider.ledger.record import Phase
+from veo_provider.ledger.record import SubmitPhase
 from veo_provider.operators.running import Run
 from veo_provider.operators.submitting import Submitter
 from veo_provider.simulator import Simulator
@@ -106,7 +106,7 @@ def test_a_run_that_was_deleted_and_made_again(
     second = execute(ti)
     # Clocks differ; a record of the task state is of this run all the same.
     assert execute(replace(ti, run_started=NOW + timedelta(hours=1), xcoms={})) == second
-    assert record(ti).phase is Phase.DONE
+    assert record(ti).phase is SubmitPhase.DONE
     assert ids(gateway) == [first, second]
 
 
