@@ -157,7 +157,10 @@ class VeoGenerationSensor(BaseSensorOperator):
         from veo_provider.operators.story import Story
 
         story = Story.resumed(context, self.log)
-        return self._end(story, story.read(event))
+        try:
+            return self._end(story, story.read(event))
+        except (VeoError, AirflowSensorTimeout) as error:
+            self._raise(error, error)
 
     def _checked_id(self) -> str:
         from veo_provider.api.calls import id_problem

@@ -225,3 +225,12 @@ def test_no_id(given: Any) -> None:
 def test_a_wrong_setting_fails_when_the_dag_is_read(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         sensor("g", **arguments)
+
+
+@pytest.mark.parametrize("event", [{"version": 99}, {}])
+def test_an_event_that_cannot_be_read_names_the_generation(event: dict[str, Any]) -> None:
+    task = sensor("task_7")
+    with pytest.raises(VeoProtocolError, match="task_7"):
+        task.execute_complete(Task().context, event)
+    with pytest.raises(AirflowSkipException, match="task_7"):
+        sensor("task_7", soft_fail=True).execute_complete(Task().context, event)
