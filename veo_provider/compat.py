@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What older versions of Airflow lack. Nothing else in the package asks for a version."""
+"""What older versions of Airflow lack, and words of Airflow's own. Nothing else in the package asks for a version."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ PAGE = AIRFLOW >= (3, 1)
 
 CLASSES_IN_XCOMS = AIRFLOW >= (3, 3)
 """Whether a class may say itself that XComs carry it; elsewhere ``[core] allowed_deserialization_classes`` must."""
+
+TRIGGER_FAILED = "__fail__"
+"""Airflow's name for what comes after a deferral that it has ended itself."""
+
+TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
+"""Airflow's words for the end by its own limit; the last are 2.11's."""
 
 
 def never_expire() -> Any:

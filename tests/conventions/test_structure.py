@@ -33,7 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "ledger": {"ledger", "local_files", "api", "compat"},
     "operators": {"request", "operators", "ledger", "triggers", "hooks", "api", "exceptions", "raising", "compat"},
     "decorators": {"operators", "request", "exceptions"},
-    "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising"},
+    "sensors": {"operators", "triggers", "hooks", "api", "exceptions", "raising", "compat"},
     "transfers": {"transfers", "local_files", "operators", "hooks", "api", "exceptions", "raising", "compat"},
     "simulator": {"simulator"},
     "ui": {"ui", "transfers", "operators", "api", "compat"},

@@ -70,7 +70,7 @@ class FolderLedger:
 
     def write(self, record: Record) -> None:
         """Replace the record's file."""
-        replace(self._path(record.number), _encode(record))
+        write_whole(self._path(record.number), _encode(record))
 
     def _numbers(self) -> list[int]:
         fs = self._folder.fs
@@ -91,7 +91,7 @@ class FolderLedger:
         return Record.read(_decode(path.fs.cat_file(path.path)), where)
 
 
-def replace(path: ObjectStoragePath, data: bytes) -> None:
+def write_whole(path: ObjectStoragePath, data: bytes) -> None:
     """Write a small file whole, or not at all."""
     if path.protocol in LOCAL_SCHEMES:
         with whole_file(path.path) as file:

@@ -8,7 +8,7 @@ import json
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.calls import id_problem
-from veo_provider.ledger.folder import read_json, replace
+from veo_provider.ledger.folder import read_json, write_whole
 
 
 class ReuseIndex:
@@ -31,4 +31,4 @@ class ReuseIndex:
 
     def add(self, digest: str, generation_id: str) -> None:
         """Note a generation that a task has succeeded with. Whether its video is there is asked when it is found."""
-        replace(self._folder / f"{digest}.json", json.dumps({"generation_id": generation_id}).encode())
+        write_whole(self._folder / f"{digest}.json", json.dumps({"generation_id": generation_id}).encode())

@@ -13,6 +13,7 @@ from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.request import RequestError, VeoRequest, parse_request
 from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, WaitPlan, judge
+from veo_provider.compat import TRIGGER_FAILED
 from veo_provider.exceptions import VeoConfigurationError, VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
@@ -21,7 +22,7 @@ from veo_provider.operators.checks import check_one_id
 from veo_provider.operators.frames import read_frames
 from veo_provider.operators.story import Story
 from veo_provider.operators.submitting import Obtained, Submitter
-from veo_provider.operators.waiting import TRIGGER_FAILED, defer_for, event_instead, too_late
+from veo_provider.operators.waiting import defer_for, event_instead, too_late
 from veo_provider.raising import error_for
 
 if TYPE_CHECKING:

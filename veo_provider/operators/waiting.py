@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from veo_provider.api.problem import Reason
 from veo_provider.api.waiting import Outcome, WaitPlan, judge
-from veo_provider.compat import TRIGGER_ON_KILL
+from veo_provider.compat import TRIGGER_ON_KILL, TRIGGER_TIMEOUTS
 from veo_provider.exceptions import VeoDeadlineError
 from veo_provider.triggers.event import to_payload
 from veo_provider.triggers.veo import VeoGenerationTrigger
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 DEFER_MARGIN = 60.0
 """Seconds, and one call, by which Airflow's limit on a deferral comes behind ours: it skips ``execute_complete``."""
-
-TRIGGER_FAILED = "__fail__"
-TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
-"""Airflow's own words for a deferral that it has ended; the last are 2.11's."""
 
 
 def defer_for(operator: BaseOperator, hook: VeoHook, plan: WaitPlan) -> NoReturn:

@@ -123,7 +123,8 @@ class VeoGenerationSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, also where Airflow has ended the waiting."""
-        from veo_provider.operators.waiting import TRIGGER_FAILED, event_instead
+        from veo_provider.compat import TRIGGER_FAILED
+        from veo_provider.operators.waiting import event_instead
 
         if next_method == TRIGGER_FAILED:
             try:

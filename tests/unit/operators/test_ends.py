@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import timeout as execution_timeout
 from tests.support.raw_server import Reply, raw_server
 from tests.support.tasks import Task
 from tests.unit.operators.test_veo import operator, sync
+from veo_provider import compat
 from veo_provider.exceptions import (
     VeoContentPolicyError,
     VeoDeadlineError,
@@ -24,7 +25,6 @@ from veo_provider.exceptions import (
 )
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.veo import VeoHook
-from veo_provider.operators import waiting
 from veo_provider.simulator import Simulator
 
 
@@ -32,8 +32,8 @@ def test_the_words_are_airflows() -> None:
     folder = Path(airflow.__file__).parent
     # Written out where they are used in 2.11.
     texts = [(folder / place).read_text() for place in ("models/trigger.py", "jobs/scheduler_job_runner.py")]
-    assert f'"{waiting.TRIGGER_FAILED}"' in texts[0]
-    assert [words for words in waiting.TRIGGER_TIMEOUTS for text in texts if f'"{words}"' in text]
+    assert f'"{compat.TRIGGER_FAILED}"' in texts[0]
+    assert [words for words in compat.TRIGGER_TIMEOUTS for text in texts if f'"{words}"' in text]
 
 
 def test_a_time_limit_during_the_submit_is_an_unknown_submit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def _deferred(prompt: str) -> Task:
 
 
 def _resume(ti: Task, error: str, **arguments: Any) -> Any:
-    return operator(**arguments).resume_execution(waiting.TRIGGER_FAILED, {"error": error}, ti.context)
+    return operator(**arguments).resume_execution(compat.TRIGGER_FAILED, {"error": error}, ti.context)
 
 
 @pytest.mark.parametrize("error", ["Trigger failure", "Trigger timeout"])
