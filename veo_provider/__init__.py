@@ -57,7 +57,7 @@ It is paid for once::
 The only way to the gateway::
 
     hooks/veo                submit -> generation id; poll -> what the gateway says
-    hooks/connection         from Airflow's connection
+    hooks/airflow_connection, hooks/connection              from Airflow's connection
     hooks/extras, hooks/form, get_provider_info               its extras, its form
     api/calls                one call, one answer                                         pure
     hooks/http_sync          over requests, within
@@ -76,6 +76,7 @@ No worker waits::
 
     operators/waiting        over to the triggerer, and back
     triggers/veo             the generation is polled there
+    hooks/veo_async          by a hook that can't submit,
     hooks/sharing            on one session for all of a connection
     hooks/http_async         over aiohttp
     api/asking, api/pace     no more than needed

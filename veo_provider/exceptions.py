@@ -23,6 +23,7 @@ The errors of this provider.
     |   |-- VeoLedgerError                    the record of the submit can't be read, written or believed
     |   `-- VeoUnknownSubmitError             a submit without a verdict; it may have been billed
     `-- VeoTransientError (Airflow retries)
+        |-- VeoConnectionNotFoundError        Airflow has no such connection, or can't read it now
         |-- VeoNetworkError
         |-- VeoRateLimitedError
         |-- VeoServerError
@@ -202,6 +203,12 @@ class VeoUnknownSubmitError(VeoPermanentError):
     accepted = Accepted.MAYBE
     said = ""
     """What the gateway or the network said."""
+
+
+class VeoConnectionNotFoundError(VeoTransientError):
+    """Airflow has no such connection, or can't read it just now: Airflow 3 says the same of both."""
+
+    default_reason = Reason.CONFIGURATION
 
 
 class VeoNetworkError(VeoTransientError):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from veo_provider.api.problem import Accepted, Problem, Reason
 from veo_provider.exceptions import (
@@ -33,6 +34,10 @@ from veo_provider.exceptions import (
     VeoUnsafeLinkError,
     VeoUpstreamError,
 )
+
+if TYPE_CHECKING:
+    from veo_provider.api.generation import Generation
+    from veo_provider.api.waiting import Seen
 
 _BY_REASON: dict[Reason, type[VeoError]] = {
     Reason.NETWORK: VeoNetworkError,
@@ -80,6 +85,19 @@ def error_for(problem: Problem, generation_id: str | None = None) -> VeoError:
         retry_after=problem.retry_after,
         reason=problem.reason,
     )
+
+
+def generation_of(generation_id: str, seen: Seen) -> Generation:
+    """
+    Return what the gateway said of a generation.
+
+    :param generation_id: the id that was asked for.
+    :param seen: the answer.
+    :raises VeoError: it is a problem.
+    """
+    if isinstance(seen, Problem):
+        raise error_for(seen, generation_id)
+    return seen
 
 
 def unknown_submit(problem: Problem, model: str, base_url: str, sent_at: float) -> VeoUnknownSubmitError:

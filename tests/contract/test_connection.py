@@ -79,12 +79,10 @@ def test_no_such_connection() -> None:
 
 @pytest.mark.parametrize(
     ("host", "password", "reason"),
-    [(None, None, "configuration"), ("http://127.0.0.1:9", None, "authentication"), ("ftp://x", "k", "configuration")],
+    [("http://127.0.0.1:9", None, "authentication"), ("ftp://x", "k", "configuration")],
 )
-def test_the_triggerer_says_the_same(
-    host: str | None, password: str | None, reason: str, connect: Callable[..., str]
-) -> None:
-    conn_id = connect(host, password=password) if host else "nowhere"
+def test_the_triggerer_says_the_same(host: str, password: str | None, reason: str, connect: Callable[..., str]) -> None:
+    conn_id = connect(host, password=password)
 
     async def ask() -> Any:
         async with VeoAsyncHook(conn_id) as hook:
@@ -250,7 +248,7 @@ def test_the_key_and_the_proxys_password_are_masked(
     server: RawServer, connect: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masked: list[str] = []
-    monkeypatch.setattr("veo_provider.hooks.connection.mask_secret", masked.append)
+    monkeypatch.setattr("veo_provider.hooks.airflow_connection.mask_secret", masked.append)
     conn_id = connect(server.url, proxy="http://user:s3cret-word@127.0.0.1:9")
     assert VeoHook(conn_id).connection.api_key == KEY
     assert masked == [KEY, "s3cret-word"]

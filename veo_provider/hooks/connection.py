@@ -4,27 +4,17 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
-import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, Self
-from urllib.parse import SplitResult, unquote, urlsplit
-
-from airflow.providers.common.compat.sdk import mask_secret
+from typing import Any, NoReturn, Self
+from urllib.parse import SplitResult, urlsplit
 
 from veo_provider.api.answer_reader import MAX_SECONDS
-from veo_provider.api.error_body import parse_json
 from veo_provider.api.prices import Prices, read_prices
 from veo_provider.exceptions import VeoConfigurationError
 from veo_provider.hooks.extras import hosts, seconds, text, whole_number
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
-
-log = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL = "https://console.mixroute.io"
 LAST_FRAME_FIELDS = ("lastFrameImage", "lastFrame")
@@ -42,8 +32,6 @@ _PROXY = (
     "like http://host:3128 or http://user:password@host:3128, of scheme http or https and without a path, a query "
     "or a fragment; percent-encode special characters of the password"
 )
-# Of a malformed URL too, and of one without a scheme.
-_PROXY_PASSWORD = re.compile(r"\s*(?:\w+://)?[^:/@]*:(?!//)(?P<password>.+)@", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -136,34 +124,6 @@ class VeoConnection:
                 "shown here, because it may hold a password"
             )
         return proxy
-
-
-def from_airflow(conn_id: str, found: Connection, known: VeoConnection | None = None) -> VeoConnection:
-    """
-    Check an Airflow connection, have its secrets masked in logs, and log its warnings.
-
-    :param conn_id: its id.
-    :param found: the connection.
-    :param known: the same as it was before. If nothing has changed, there are no warnings again.
-    :raises VeoConfigurationError: naming everything that is wrong.
-    """
-    # Airflow takes extras that are no JSON for none, and with them the prices and the hosts that are allowed.
-    text = (found.extra or "").strip() or "{}"
-    parsed = parse_json(text)
-    extra = text if parsed is None else parsed
-    connection = read_connection(
-        conn_id, host=found.host, schema=found.schema, port=found.port, password=found.password, extra=extra
-    )
-    # Airflow masks only the key by itself. The environment's proxies are masked even where one of them is wrong.
-    proxies = [connection.proxy] if connection.proxy else urllib.request.getproxies().values()
-    passwords = [match["password"] for match in map(_PROXY_PASSWORD.match, proxies) if match]
-    for secret in dict.fromkeys([connection.api_key, *passwords, *map(unquote, passwords)]):
-        if secret:
-            mask_secret(secret)
-    connection.proxy_for(connection.base_url)
-    for warning in connection.warnings if connection != known else ():
-        log.warning("%s", warning)
-    return connection
 
 
 def read_connection(

@@ -18,10 +18,8 @@ from veo_provider.api.pace import Pace
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import MAX_PAUSE, MAX_RETRY_AFTER, Seen
 from veo_provider.exceptions import VeoConfigurationError
-from veo_provider.hooks.connection import from_airflow
+from veo_provider.hooks.airflow_connection import NO_KEY, from_airflow, not_found
 from veo_provider.hooks.http_async import AsyncHttp
-
-NO_KEY = Problem(Reason.AUTHENTICATION, "The connection has no API key: put it in the password field")
 
 LOOK_UP_SECONDS = 15.0
 """How long a connection isn't looked up again: one look-up takes the triggerer some tens of milliseconds."""
@@ -139,8 +137,9 @@ class SharedConnection:
             connection = await check(self._conn_id, found, known=old.connection if old else None)
         except VeoConfigurationError as error:
             return Problem(error.reason, error.message)
-        except AirflowNotFoundException as error:
-            return Problem(Reason.CONFIGURATION, str(error))
+        except AirflowNotFoundException:
+            # The worker has read it before it deferred.
+            return Problem(Reason.CONFIGURATION, not_found(self._conn_id), transient=True)
         except Exception as error:  # noqa: BLE001 - Airflow's API server may be restarting
             words = f"The connection {self._conn_id!r} couldn't be looked up: {type(error).__name__}"
             return Problem(Reason.INTERNAL, words, transient=True)

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway as Airflow hooks: one for workers, one for the triggerer, over the same pure ``api``."""
+"""The gateway as an Airflow hook, for workers. The triggerer's is in ``veo_async.py``."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 import random
 import time
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from veo_provider.api.asking import Asking
 from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
 from veo_provider.api.generation import Generation, Video, read_generation
 from veo_provider.api.models import read_models
@@ -21,18 +18,25 @@ from veo_provider.api.problem import Accepted, Problem, Reason
 from veo_provider.api.result import MAX_VIDEO_BYTES
 from veo_provider.api.submission import read_submit
 from veo_provider.api.waiting import Outcome, Seen, Sleep, WaitPlan, waiting
-from veo_provider.exceptions import VeoConfigurationError, VeoNotReadyError, VeoResultGoneError, VeoValidationError
+from veo_provider.exceptions import (
+    VeoConfigurationError,
+    VeoConnectionNotFoundError,
+    VeoNotReadyError,
+    VeoResultGoneError,
+    VeoValidationError,
+)
 from veo_provider.hooks import form
-from veo_provider.hooks.connection import VeoConnection, from_airflow
+from veo_provider.hooks.airflow_connection import NO_KEY, from_airflow, not_found
 from veo_provider.hooks.http_sync import SyncHttp
 from veo_provider.hooks.links import LinkRules, open_link
 from veo_provider.hooks.patience import patiently
-from veo_provider.hooks.sharing import NO_KEY, shared_connection
-from veo_provider.raising import error_for, unknown_submit
+from veo_provider.raising import error_for, generation_of, unknown_submit
 
 if TYPE_CHECKING:
     from veo_provider.api.request import VeoRequest
     from veo_provider.api.result import VideoStream
+    from veo_provider.hooks.connection import VeoConnection
+    from veo_provider.hooks.veo_async import VeoAsyncHook as VeoAsyncHook
 
 
 class VeoHook(BaseHook):
@@ -70,7 +74,10 @@ class VeoHook(BaseHook):
         """The checked connection."""
         try:
             found = self.get_connection(self.veo_conn_id)
-        except AirflowNotFoundException as error:
+        except AirflowNotFoundException:
+            raise VeoConnectionNotFoundError(not_found(self.veo_conn_id)) from None
+        except PermissionError as error:
+            # Airflow 3.3, where the task's team may not use it.
             raise VeoConfigurationError(str(error)) from None
         return from_airflow(self.veo_conn_id, found)
 
@@ -128,7 +135,7 @@ class VeoHook(BaseHook):
         :returns: what the gateway says of it. A generation that failed is returned, not raised.
         :raises VeoError: the gateway couldn't be asked, or doesn't know the id.
         """
-        return _generation(generation_id, self.poll(generation_id))
+        return generation_of(generation_id, self.poll(generation_id))
 
     def get_finished(self, generation_id: str) -> Generation:
         """
@@ -174,7 +181,7 @@ class VeoHook(BaseHook):
 
     def wait(self, plan: WaitPlan) -> Outcome:
         """Wait for a generation on this worker. The triggerer's twin is :meth:`VeoAsyncHook.wait`."""
-        flow = waiting(plan, time.time, random.random, partial(_tell, self))
+        flow = waiting(plan, time.time, random.random, partial(tell, self))
         step = next(flow)
         while not isinstance(step, Outcome):
             if isinstance(step, Sleep):
@@ -192,7 +199,7 @@ class VeoHook(BaseHook):
         """
         try:
             answer = self._send(models_call())
-        except VeoConfigurationError as error:
+        except (VeoConfigurationError, VeoConnectionNotFoundError) as error:
             return False, str(error)
         models = answer if isinstance(answer, Problem) else read_models(answer)
         if isinstance(models, Problem):
@@ -226,56 +233,6 @@ class VeoHook(BaseHook):
         return self._http.send(call) if self.connection.api_key else NO_KEY
 
 
-class VeoAsyncHook(BaseHook):
-    """
-    Ask the gateway from a trigger, on ``aiohttp``. It can't submit.
-
-    Use it with ``async with``, in one event loop. All hooks of a connection in that loop share one session.
-
-    :param veo_conn_id: the connection, of type ``veo``.
-    """
-
-    def __init__(self, veo_conn_id: str = VeoHook.default_conn_name) -> None:
-        super().__init__()
-        self.veo_conn_id = veo_conn_id
-        self._asking: Asking | None = None
-
-    async def __aenter__(self) -> Self:
-        self._shared = shared_connection(self.veo_conn_id)
-        self._shared.enter()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._shared.leave()
-
-    async def poll(self, generation_id: str, by: float = math.inf) -> Seen:
-        """
-        Ask for a generation; as :meth:`VeoHook.poll`, but after a pause where the gateway has asked for one.
-
-        :param generation_id: the gateway's id.
-        :param by: epoch seconds; no pause lasts longer.
-        """
-        if self._asking is None or self._asking.generation_id != generation_id:
-            self._asking = Asking(generation_id)
-        return await self._shared.poll(self._asking, by)
-
-    async def get_generation(self, generation_id: str) -> Generation:
-        """Ask for a generation; as :meth:`VeoHook.get_generation`."""
-        return _generation(generation_id, await self.poll(generation_id))
-
-    async def wait(self, plan: WaitPlan) -> Outcome:
-        """Wait for a generation without blocking the event loop; as :meth:`VeoHook.wait`."""
-        flow = waiting(plan, time.time, random.random, partial(_tell, self), self._shared.pace)
-        step = next(flow)
-        while not isinstance(step, Outcome):
-            if isinstance(step, Sleep):
-                await asyncio.sleep(step.seconds)
-                step = next(flow)
-            else:
-                step = flow.send(await self.poll(plan.generation_id, plan.deadline))
-        return step
-
-
 def _read_submit(answer: Answer) -> str | Problem:
     # Airflow's execution_timeout may strike here too; it strikes once.
     for _ in range(2):
@@ -286,11 +243,15 @@ def _read_submit(answer: Answer) -> str | Problem:
     return Problem(Reason.NETWORK, why, accepted=Accepted.MAYBE)
 
 
-def _generation(generation_id: str, seen: Seen) -> Generation:
-    if isinstance(seen, Problem):
-        raise error_for(seen, generation_id)
-    return seen
-
-
-def _tell(hook: BaseHook, message: str, *, warning: bool = False) -> None:
+def tell(hook: BaseHook, message: str, *, warning: bool = False) -> None:
+    """Log what a waiting says; see :class:`~veo_provider.api.waiting.Tell`."""
     (hook.log.warning if warning else hook.log.info)("%s", message)
+
+
+def __getattr__(name: str) -> Any:
+    # It brings aiohttp along, which no worker needs.
+    if name == "VeoAsyncHook":
+        from veo_provider.hooks.veo_async import VeoAsyncHook
+
+        return VeoAsyncHook
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

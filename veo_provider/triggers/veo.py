@@ -67,7 +67,7 @@ class VeoGenerationTrigger(BaseTrigger):
         """Wait, and fire one event with the outcome."""
         try:
             # The first import takes a third of a second, which every other trigger would wait for.
-            hooks = await asyncio.to_thread(importlib.import_module, "veo_provider.hooks.veo")
+            hooks = await asyncio.to_thread(importlib.import_module, "veo_provider.hooks.veo_async")
             async with hooks.VeoAsyncHook(self.veo_conn_id) as hook:
                 outcome = await hook.wait(
                     WaitPlan(

@@ -18,7 +18,7 @@ import pytest
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import MAX_RETRY_AFTER, WaitPlan
-from veo_provider.hooks import connection, http_async, sharing
+from veo_provider.hooks import airflow_connection, http_async, sharing
 from veo_provider.hooks.veo import VeoAsyncHook
 
 CONN_ID = "veo_shared"
@@ -234,6 +234,22 @@ async def test_a_failed_look_up_is_not_repeated_by_everybody(
     assert len(look_ups) == 1
 
 
+async def test_a_connection_that_comes_back_is_waited_for(connect: Callable[..., None]) -> None:
+    """Airflow 3.3 says "not defined" also when its API server, or a backend of secrets, is away for a moment."""
+    async with listening(Gateway(lambda _: DONE)) as gateway, VeoAsyncHook(CONN_ID) as hook:
+        now = time.time()
+        wait = asyncio.create_task(hook.wait(WaitPlan("g", now + 20, 0.05, now)))
+        await asyncio.sleep(0.3)
+        assert not wait.done()
+        connect(gateway.url)
+        assert (await wait).reason is None
+
+
+async def test_it_has_to_be_entered() -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        await VeoAsyncHook(CONN_ID).poll("g")
+
+
 async def test_one_429_pauses_everybody(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "SPREAD_SECONDS", 0.1)
     busy = [(429, {"Retry-After": "1"}, {"error": {"message": "slow down"}})]
@@ -350,7 +366,7 @@ async def test_secrets_are_masked_outside_of_the_loop(
             asyncio.get_running_loop()
         masked.append(secret)
 
-    monkeypatch.setattr(connection, "mask_secret", mask)
+    monkeypatch.setattr(airflow_connection, "mask_secret", mask)
     async with listening(Gateway()) as gateway:
         connect(gateway.url)
         async with VeoAsyncHook(CONN_ID) as hook:

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from tests.contract.test_contract import REQUEST
 from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, record, run
-from veo_provider.exceptions import VeoConfigurationError, VeoDeadlineError, VeoError
+from veo_provider.exceptions import VeoConfigurationError, VeoConnectionNotFoundError, VeoDeadlineError, VeoError
 from veo_provider.hooks import veo as hooks
 from veo_provider.hooks.time_limit import LimitedSession, WatchedAdapter
 from veo_provider.hooks.veo import VeoHook
@@ -164,4 +164,10 @@ async def test_a_connection_that_is_wrong_by_now_hides_no_id(
     from tests.unit.operators.test_veo import operator
 
     with pytest.raises(VeoConfigurationError, match=known):
+        operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
+    # Airflow says this of a connection that it can't read just now.
+    monkeypatch.delenv("AIRFLOW_CONN_VEO_DEFAULT")
+    with pytest.raises(VeoConnectionNotFoundError, match=known):
+        await run(ti.retried())
+    with pytest.raises(VeoConnectionNotFoundError, match=known):
         operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)

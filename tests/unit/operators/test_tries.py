@@ -203,56 +203,6 @@ async def test_the_request_id_of_an_unknown_submit_is_kept(ti: Task, gateway: Si
         await run(ti.retried())
 
 
-async def test_a_person_who_has_found_it_hands_its_id_over(ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoUnknownSubmitError):
-        await run(ti, "A cat sim:lost_answer")
-    [found] = ids(gateway)
-    assert await run(ti.cleared(), generation_id=found) == found
-    assert record(ti).phase is SubmitPhase.DONE
-    # Later without the argument: the record knows it.
-    assert await run(ti.cleared().retried()) == found
-    assert len(ids(gateway)) == 1
-
-
-async def test_an_id_that_nobody_knows_replaces_no_record(ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoUnknownSubmitError):
-        await run(ti, "A cat sim:lost_answer")
-    with pytest.raises(VeoNotFoundError, match="task_mistyped"):
-        await run(ti.cleared(), deferrable=False, generation_id="task_mistyped")
-    with pytest.raises(VeoUnknownSubmitError):
-        await run(ti.cleared().cleared())
-    assert len(ids(gateway)) == 1
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_death_around_an_adoption(
-    after: bool, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = await run(Task(task_id="another"))
-    with monkeypatch.context() as patch:
-        killed_at(patch, "write", lambda _: True, after=after)
-        with pytest.raises(KeyboardInterrupt):
-            await run(ti, generation_id=found)
-    # Nothing was sent, so no later try has to ask anybody.
-    assert await run(ti.retried(), generation_id="" if after else found) == found
-    assert ids(gateway) == [found]
-
-
-async def test_an_adoption_replaces_nothing_that_another_process_writes(
-    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = await run(Task(task_id="another"))
-    real = stores.TaskStateLedger.claim
-
-    def overtaken(self: Any, written: Record, after: Record | None) -> bool:
-        self.write(replace(written, nonce="theirs", generation_id="theirs"))
-        return real(self, written, after)
-
-    monkeypatch.setattr(stores.TaskStateLedger, "claim", overtaken)
-    assert await run(ti, generation_id=found, **NO_WAIT) == found
-    assert record(ti).generation_id == "theirs"
-
-
 async def test_a_second_bill_may_be_accepted_by_the_next_try_only(ti: Task, gateway: Simulator) -> None:
     with pytest.raises(VeoResubmitError) as caught:
         await run(ti, "A cat sim:lost_answer", on_unknown_submit="resubmit")

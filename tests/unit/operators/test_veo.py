@@ -14,11 +14,10 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Airfl
 from tests.support.tasks import Task
 from veo_provider.exceptions import (
     VeoAuthenticationError,
-    VeoConfigurationError,
+    VeoConnectionNotFoundError,
     VeoContentPolicyError,
     VeoDeadlineError,
     VeoGenerationFailedError,
-    VeoNotFoundError,
     VeoProtocolError,
     VeoUnknownSubmitError,
     VeoValidationError,
@@ -163,37 +162,6 @@ def test_not_waiting(gateway: Simulator) -> None:
     assert gateway.ledger()["totals"]["polls"] == 0
 
 
-@both
-async def test_adopting_submits_nothing(mode: str, gateway: Simulator) -> None:
-    generation_id = operator("A cat", wait_for_completion=False).execute(Task().context)
-    ti = Task()
-    assert await complete(operator(None, generation_id=f" {generation_id} "), ti, mode) == generation_id
-    assert gateway.ledger()["totals"]["submits"] == 1
-    assert "request" not in ti.xcoms["veo_generation"]
-
-
-@pytest.mark.parametrize("given", ["None", " None "])
-def test_a_look_up_that_found_nothing_buys_nothing(given: str, gateway: Simulator) -> None:
-    task = sync("A cat", generation_id="{{ found }}")
-    task.generation_id = given
-    with pytest.raises(VeoValidationError, match="generation_id"):
-        task.execute(Task().context)
-    task.generation_id = None
-    with pytest.raises(VeoValidationError, match="generation_id"):
-        task.execute(Task().context)
-    assert gateway.ledger()["submits"] == []
-
-
-def test_a_mapped_look_up_that_found_nothing_buys_nothing(gateway: Simulator) -> None:
-    # A mapped operator gets the values it is expanded over as arguments.
-    with pytest.raises(VeoValidationError, match="generation_id"):
-        sync("A cat", generation_id=None).execute(Task().context)
-    several: Any = ["a", "b"]
-    with pytest.raises(VeoValidationError, match="takes one id, not a list of 2"):
-        sync("A cat", generation_id=several).execute(Task().context)
-    assert gateway.ledger()["submits"] == []
-
-
 def test_the_facts_are_there_while_the_worker_waits(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -205,13 +173,6 @@ def test_the_facts_are_there_while_the_worker_waits(gateway: Simulator, monkeypa
     assert ti.xcoms["veo_generation"]["generation_id"] == gateway.ledger()["submits"][0]["generation_id"]
 
 
-@pytest.mark.parametrize("given", ["..", "a\nb", "x" * 3000])
-def test_an_id_that_cannot_be_asked_for(given: str, gateway: Simulator) -> None:
-    with pytest.raises(VeoValidationError, match="generation_id"):
-        sync("A cat", generation_id=given).execute(Task().context)
-    assert gateway.ledger()["submits"] == []
-
-
 def test_only_the_prompt_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "cat.prompt").write_text("A cat")
     with DAG("files", schedule=None, template_searchpath=[str(tmp_path)]):
@@ -221,24 +182,13 @@ def test_only_the_prompt_is_read_from_a_file(tmp_path: Path) -> None:
     assert task.template_fields == VeoGenerateOperator.template_fields
 
 
-def test_an_empty_id_submits(gateway: Simulator) -> None:
-    task = operator("A cat", generation_id="{{ params.id }}", wait_for_completion=False)
-    task.generation_id = ""
-    task.execute(Task().context)
-    assert gateway.ledger()["totals"]["submits"] == 1
-
-
-def test_a_missing_connection_is_permanent_and_pushes_the_facts() -> None:
+def test_a_missing_connection_may_come_back_and_pushes_the_facts() -> None:
     ti = Task()
-    with pytest.raises(VeoConfigurationError, match="nowhere"):
+    with pytest.raises(VeoConnectionNotFoundError, match="nowhere") as caught:
         sync("A cat", veo_conn_id="nowhere").execute(ti.context)
+    # Airflow says the same while its API server is away: as any other provider's, such a task is retried.
+    assert not isinstance(caught.value, AirflowFailException)
     assert ti.xcoms["veo_generation"]["reason"] == "configuration"
-
-
-def test_adopting_an_unknown_id(gateway: Simulator) -> None:
-    with pytest.raises(VeoNotFoundError, match="task_nowhere"):
-        sync(None, generation_id="task_nowhere").execute(Task().context)
-    assert gateway.ledger()["totals"]["submits"] == 0
 
 
 def test_nothing_is_sent_of_a_wrong_request(gateway: Simulator) -> None:

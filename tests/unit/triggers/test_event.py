@@ -62,27 +62,29 @@ def test_what_is_not_ours_is_refused(payload: object) -> None:
         from_payload(payload)
 
 
-def _trigger(generation_id: str, conn_id: str = "veo_default") -> VeoGenerationTrigger:
+def _trigger(generation_id: str, conn_id: str = "veo_default", seconds: float = 30) -> VeoGenerationTrigger:
     now = time.time()
-    return VeoGenerationTrigger(generation_id, conn_id, now + 30, 0.1, now, now)
+    return VeoGenerationTrigger(generation_id, conn_id, now + seconds, 0.1, now, now)
 
 
 async def test_the_trigger_never_raises(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    from veo_provider.hooks import veo
+    from veo_provider.hooks import veo_async
 
     def broken(*_: object) -> object:
         raise RuntimeError("sk-simulator")
 
-    monkeypatch.setattr(veo, "waiting", broken)
+    monkeypatch.setattr(veo_async, "waiting", broken)
     [event] = [event.payload async for event in _trigger("g").run()]
     assert event["reason"] == "internal"
     assert "RuntimeError" in event["message"]
     assert "sk-simulator" not in event["message"]
 
 
-async def test_a_missing_connection_is_an_event() -> None:
-    [event] = [event.payload async for event in _trigger("g", "nowhere").run()]
-    assert (event["outcome"], event["reason"]) == ("failed", "configuration")
+async def test_a_missing_connection_is_waited_for() -> None:
+    [event] = [event.payload async for event in _trigger("g", "nowhere", seconds=0.5).run()]
+    assert (event["outcome"], event["reason"]) == ("failed", "deadline")
+    assert "'nowhere'" in event["message"]
+    assert event["polls"] > 1
 
 
 async def test_cancelling_ends_it_without_an_event(gateway: Simulator) -> None:
