@@ -18,6 +18,7 @@ The errors of this provider.
     |   |-- VeoNotFoundError                  the gateway doesn't know this generation
     |   |-- VeoProtocolError                  an answer outside the contract
     |   |-- VeoResultGoneError                the video existed and can't be had any more
+    |   |-- VeoDestinationError               another object has the name, or the store says no for good
     |   |-- VeoMediaError                     the video isn't what was asked for (verify_media="fail")
     |   |-- VeoUnsafeLinkError                a result link that the safety rules refuse
     |   |-- VeoLedgerError                    the record of the submit can't be read, written or believed
@@ -176,6 +177,12 @@ class VeoResultGoneError(VeoPermanentError):
     """The video was made, and can't be fetched any more."""
 
     default_reason = Reason.RESULT_GONE
+
+
+class VeoDestinationError(VeoPermanentError):
+    """Another object has the name and may not be replaced, or a person must put the store right first."""
+
+    default_reason = Reason.STORAGE
 
 
 class VeoMediaError(VeoPermanentError):

@@ -19,7 +19,7 @@ from azure.core.exceptions import HttpResponseError
 from tests.stores.emulators import Store
 from tests.support.processes import ROOT
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, breaks, movie, run
-from veo_provider.exceptions import VeoNetworkError, VeoPermanentError, VeoTransientError
+from veo_provider.exceptions import VeoDestinationError, VeoNetworkError, VeoStorageError
 from veo_provider.simulator import Simulator
 from veo_provider.transfers import object_storage
 from veo_provider.transfers.object_storage import ObjectStorageDestination
@@ -79,7 +79,7 @@ def test_a_broken_video_leaves_nothing(there: Store, root: str, size: int, error
 
 def test_what_was_there_survives(there: Store, root: str) -> None:
     there.put("a.mp4", b"a stranger's")
-    with pytest.raises(VeoPermanentError, match=f"{there.scheme}://films/a.mp4"):
+    with pytest.raises(VeoDestinationError, match=f"{there.scheme}://films/a.mp4"):
         run(transfer(f"{root}/a.mp4"), FakeHook())
     with pytest.raises(VeoNetworkError):
         run(transfer(f"{root}/a.mp4", overwrite=True), FakeHook([movie(SIZES[-1])], breaks(VeoNetworkError("gone"))))
@@ -92,7 +92,7 @@ def test_after_a_clear_the_new_video_takes_its_place(there: Store, root: str) ->
     run(transfer(f"{root}/a.mp4"), FakeHook())
     run(transfer(f"{root}/a.mp4", generation_id="task_2"), FakeHook([movie(2000, seed=1)]))
     assert there.read("a.mp4") == movie(2000, seed=1)
-    with pytest.raises(VeoPermanentError, match="task_2"):
+    with pytest.raises(VeoDestinationError, match="task_2"):
         run(transfer(f"{root}/a.mp4", generation_id="task_3"), FakeHook(), FakeTask(task_id="another"))
 
 
@@ -105,7 +105,7 @@ def test_what_the_store_cut_is_removed(there: Store, root: str, monkeypatch: pyt
 
     with monkeypatch.context() as patch:
         patch.setattr(ObjectStorageDestination, "_check", check)
-        with pytest.raises(VeoTransientError, match=r"which was removed"):
+        with pytest.raises(VeoStorageError, match=r"which was removed"):
             run(transfer(f"{root}/a.mp4"), FakeHook([movie(PART + 1000)]))
     assert there.names() == []
 

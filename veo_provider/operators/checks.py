@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from veo_provider.api.calls import id_problem
+
 MAX_SECONDS = 30 * 86_400
 """The longest wait: a number that no date can hold would fail the task after it has paid."""
 
@@ -34,11 +36,17 @@ def check_flags(**flags: Any) -> list[str]:
     ]
 
 
-def check_one_id(given: Any) -> list[str]:
-    """List what is wrong with a ``generation_id`` that came out as several."""
-    if not isinstance(given, (list, tuple)):
-        return []
-    return [f"generation_id takes one id, not a list of {len(given)}: expand the task over the list"]
+def check_generation_id(given: Any) -> list[str]:
+    """List what is wrong with a ``generation_id`` that has to be there."""
+    if isinstance(given, (list, tuple)):
+        return [f"generation_id takes one id, not a list of {len(given)}: expand the task over the list"]
+    # Airflow's native rendering makes a number of an id that is all digits.
+    text = str(given).strip() if isinstance(given, (str, int)) and not isinstance(given, bool) else ""
+    if text in ("", "None"):
+        advice = "give the id that a VeoGenerateOperator returned, such as generate.output"
+        return [f"generation_id is {given!r}: {advice}; that task may have been skipped, or its XComs cleared"]
+    problem = id_problem(text)
+    return [f"generation_id: {text[:100]!r} can't be asked for: {problem}"] if problem else []
 
 
 def check_cost_limit(limit: Any) -> list[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
-from veo_provider.api.calls import id_problem
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.request import RequestError, VeoRequest, parse_request
 from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, WaitPlan, judge
@@ -18,7 +17,7 @@ from veo_provider.exceptions import VeoConfigurationError, VeoContentPolicyError
 from veo_provider.ledger.decision import Try
 from veo_provider.ledger.stores import dead_after
 from veo_provider.operators.bookkeeping import Book
-from veo_provider.operators.checks import check_one_id
+from veo_provider.operators.checks import check_generation_id
 from veo_provider.operators.frames import read_frames
 from veo_provider.operators.story import Story
 from veo_provider.operators.submitting import Obtained, Submitter
@@ -144,18 +143,16 @@ class Run:
         return self._submitter.obtain(make_request, self._check_cost)
 
     def _adopted(self) -> str:
-        if several := check_one_id(self._task.generation_id):
-            raise VeoValidationError(f"{'; '.join(several)}. Nothing was sent")
-        given = str(self._task.generation_id).strip()
-        if given == "None":
-            # A look-up that found nothing must not end in a purchase.
+        given = self._task.generation_id
+        if isinstance(given, str) and not given.strip():
+            return ""
+        # A look-up that found nothing must not end in a purchase.
+        if problems := check_generation_id(given):
             raise VeoValidationError(
-                "generation_id is given and came out as None: nothing was sent. Leave it out, or let it be an empty "
-                "text, to submit a new generation"
+                f"{'; '.join(problems)}. Nothing was sent. To submit a new generation leave generation_id out, or let "
+                "it be an empty text"
             )
-        if given and (problem := id_problem(given)):
-            raise VeoValidationError(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
-        return given
+        return str(given).strip()
 
     def _request(self) -> VeoRequest:
         values = self._task.request_values(self._context)

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
-from veo_provider.operators.checks import check_choices, check_flags, check_one_id, check_waiting
+from veo_provider.operators.checks import check_choices, check_flags, check_generation_id, check_waiting
 from veo_provider.operators.links import VeoConsoleLink, VeoVideosLink
 
 if TYPE_CHECKING:
@@ -164,16 +164,9 @@ class VeoGenerationSensor(BaseSensorOperator):
             self._raise(error, error)
 
     def _checked_id(self) -> str:
-        from veo_provider.api.calls import id_problem
-
-        if several := check_one_id(self.generation_id):
-            raise VeoValidationError("; ".join(several))
-        given = str(self.generation_id or "").strip()
-        if given in ("", "None"):
-            raise VeoValidationError("generation_id: missing; give the id that a submit returned")
-        if problem := id_problem(given):
-            raise VeoValidationError(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
-        return given
+        if problems := check_generation_id(self.generation_id):
+            raise VeoValidationError("; ".join(problems))
+        return str(self.generation_id).strip()
 
     def _reschedule(self, context: Context) -> str:
         try:

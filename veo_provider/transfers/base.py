@@ -4,34 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import closing, contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, Asset, BaseOperator, XComArg
 
-from veo_provider.api.calls import id_problem
 from veo_provider.api.error_body import mapping, printable
-from veo_provider.api.result import MAX_VIDEO_BYTES, ResultProblem
+from veo_provider.api.result import MAX_VIDEO_BYTES
 from veo_provider.exceptions import (
     VeoDeadlineError,
+    VeoDestinationError,
     VeoError,
     VeoMediaError,
     VeoNotFoundError,
-    VeoPermanentError,
     VeoResultGoneError,
     VeoStorageError,
     VeoValidationError,
 )
-from veo_provider.operators.checks import check_choices, check_flags, check_one_id
+from veo_provider.operators.checks import check_choices, check_flags, check_generation_id
 from veo_provider.operators.links import VeoVideosLink
 from veo_provider.operators.xcoms import VIDEOS_XCOM
-from veo_provider.raising import error_for
 from veo_provider.transfers import manifest
 from veo_provider.transfers.asked import find_facts
 from veo_provider.transfers.lineage import (
     FOLDER,
     add_events,
+    add_hook_lineage,
     asset_for,
     check_asset,
     open_lineage,
@@ -90,7 +89,6 @@ class VeoTransferOperator(BaseOperator):
         self.verify_media = verify_media
         self.write_poster = write_poster
         self._videos: list[StoredVideo] = []
-        self._finished: Generation | None = None
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -107,9 +105,9 @@ class VeoTransferOperator(BaseOperator):
             problems += self.destination_problems()
         if problems:
             raise VeoValidationError("; ".join(problems))
-        self.generation_id = self.generation_id.strip()
+        self.generation_id = str(self.generation_id).strip()
         self._videos = []
-        with _naming(self.generation_id):
+        with closing(self.hook), _naming(self.generation_id):
             failure = self._store_all(self.destination(), context)
         # The page in Airflow's UI fetches them by the same connection.
         stored = [{**video.as_dict(), "conn_id": self.store_conn_id} for video in self._videos]
@@ -142,17 +140,7 @@ class VeoTransferOperator(BaseOperator):
         raise NotImplementedError
 
     def _problems(self) -> list[str]:
-        problems = check_asset(self.asset)
-        given: Any = self.generation_id
-        if several := check_one_id(given):
-            problems += several
-        elif not isinstance(given, str) or given.strip() in ("", "None"):
-            problems.append(
-                f"generation_id is {given!r}: give the id that a VeoGenerateOperator returned, such as "
-                "generate.output; that task may have been skipped, or its XComs cleared"
-            )
-        elif problem := id_problem(given.strip()):
-            problems.append(f"generation_id: {given[:100]!r} can't be asked for: {problem}")
+        problems = [*check_asset(self.asset), *check_generation_id(self.generation_id)]
         limit: Any = self.max_bytes
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             problems.append(f"max_bytes must be a whole number of bytes above 0, not {limit!r}")
@@ -179,7 +167,7 @@ class VeoTransferOperator(BaseOperator):
 
     def _store_all(self, destination: Destination, context: Context) -> VeoMediaError | None:
         """Store all videos; return what the task is to fail with, if they aren't what was asked for."""
-        count = self._count(destination)
+        finished, count = self._finished(destination)
         names = [name_for(self.pattern, index, count) for index in range(count)]
         marks = [self._marks(context, index, count) for index in range(count)]
         found = [destination.find(name) for name in names]
@@ -192,28 +180,26 @@ class VeoTransferOperator(BaseOperator):
         if self.write_manifest and not self.overwrites:
             refusals += manifest.refusals(destination, names)
         if refusals:
-            raise VeoPermanentError("; ".join(refusals), generation_id=self.generation_id)
+            raise VeoDestinationError("; ".join(refusals), generation_id=self.generation_id)
         for name in names:
             asset_for(self.asset, destination.uri(name))
         verifies = self.verify_media != "off" and is_installed()
         facts: Mapping[str, Any] = {}
         if verifies or self.write_manifest:
             facts = find_facts(context["ti"], self.upstream_task_ids, self.generation_id, self.log)
-        storing = Storing(
-            self,
-            destination,
-            self._finished,
-            MediaCheck(
-                verifies=verifies,
-                fails=self.verify_media == "fail",
-                poster=is_installed() if self.write_poster is None else self.write_poster,
-                asked=mapping(facts.get("request")),
-            ),
+        check = MediaCheck(
+            verifies=verifies,
+            fails=self.verify_media == "fail",
+            poster=is_installed() if self.write_poster is None else self.write_poster,
+            asked=mapping(facts.get("request")),
         )
+        open_video = partial(self.hook.open_video, self.generation_id, max_bytes=self.max_bytes, known=finished)
+        storing = Storing(destination, open_video, check, overwrites=self.overwrites, log=self.log)
         for one in zip(names, marks, found, strict=True):
             if video := storing.keep(*one):
                 # One by one: a failure reports those before it to OpenLineage.
                 self._videos.append(video)
+                add_hook_lineage(self, video.uri)
         if self.write_manifest:
             kept = [(names[video.index], marks[video.index], video) for video in self._videos]
             manifest.write_manifests(destination, kept, facts)
@@ -224,17 +210,18 @@ class VeoTransferOperator(BaseOperator):
         """Whether another object may be replaced."""
         return bool(getattr(self, self.overwrite_argument))
 
-    def _count(self, destination: Destination) -> int:
+    def _finished(self, destination: Destination) -> tuple[Generation | None, int]:
+        """Return the generation, if the gateway still has it, and how many videos there are."""
         try:
-            self._finished = self.hook.get_finished(self.generation_id)
-            return len(self._finished.videos)
+            generation = self.hook.get_finished(self.generation_id)
+            return generation, len(generation.videos)
         except (VeoResultGoneError, VeoNotFoundError):
             # The gateway forgets; what an earlier try stored is still there.
             for name in {name_for(self.pattern, 0, count) for count in (1, 2)}:
                 there = destination.find(name)
                 if there and there.marks and there.marks.generation_id == self.generation_id:
                     self.log.info("The gateway no longer has generation %s; it was stored", self.generation_id)
-                    return there.marks.count
+                    return None, there.marks.count
             raise
 
     def _marks(self, context: Context, index: int, count: int) -> Marks:
@@ -268,11 +255,9 @@ class VeoTransferOperator(BaseOperator):
 
 @contextmanager
 def _naming(generation_id: str) -> Iterator[None]:
-    """Turn what a stream raises into our exceptions, which name the generation."""
+    """Let whatever is raised be one of our exceptions, which name the generation."""
     try:
         yield
-    except ResultProblem as error:
-        raise error_for(error.problem, generation_id) from None
     except VeoError as error:
         error.about(generation_id)
         raise

@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.locations import LOCAL_SCHEMES
-from veo_provider.exceptions import VeoTransientError
+from veo_provider.exceptions import VeoStorageError
 from veo_provider.local_files import whole_file
 from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, Source, media_type
 
@@ -122,7 +122,7 @@ class ObjectStorageDestination:
                 advice = ". It was left there: see whose it is, and remove it if nobody needs it"
         except FileNotFoundError:
             held = "nothing"
-        raise VeoTransientError(
+        raise VeoStorageError(
             f"{_uri(path)} holds {held} right after {source.size} bytes were stored there: another task may write to "
             f"the same name, or the store loses bytes{advice}"
         )

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from veo_provider.exceptions import VeoPermanentError, VeoTransientError
+from veo_provider.exceptions import VeoDestinationError, VeoStorageError
 from veo_provider.transfers.stored import CHUNK, PART, Found, Marks, Source, media_type
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class S3Destination:
             if status == 404 or (status == 403 and self._overwrites):
                 return None
             if status == 403:
-                raise VeoPermanentError(
+                raise VeoDestinationError(
                     f"S3 doesn't tell whether {self.uri(name)} exists (403). The AWS connection needs s3:GetObject on "
                     "it, and s3:ListBucket on the bucket, without which what is missing is forbidden too"
                 ) from error
@@ -132,9 +132,9 @@ class S3Destination:
         text = f"{self.uri(name)} holds {held} right after {size} bytes were stored there: "
         if there and there.marks == marks:
             self._remove(name, text)
-            raise VeoTransientError(f"{text}S3 kept another size of this very upload, which was removed")
+            raise VeoStorageError(f"{text}S3 kept another size of this very upload, which was removed")
         left = ". It was left there: see whose it is, and remove it if nobody needs it" if there else ""
-        raise VeoTransientError(
+        raise VeoStorageError(
             f"{text}another task may write to the same key, or the AWS connection lacks s3:GetObject{left}"
         )
 
@@ -145,7 +145,7 @@ class S3Destination:
         try:
             self._client.delete_object(Bucket=self._bucket, Key=name)
         except (BotoCoreError, ClientError) as error:
-            raise VeoPermanentError(
+            raise VeoDestinationError(
                 f"{text}S3 kept another size of this very upload, and it can't be removed ({error}). Remove it before "
                 "the task runs again, which would take it for the video; the AWS connection may lack s3:DeleteObject"
             ) from error

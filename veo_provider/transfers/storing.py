@@ -5,23 +5,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from veo_provider.api.error_body import printable
-from veo_provider.exceptions import VeoMediaError, VeoTransientError
+from veo_provider.exceptions import VeoMediaError, VeoStorageError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.transfers.ahead import ReadAhead
 from veo_provider.transfers.asked import differences
-from veo_provider.transfers.lineage import add_hook_lineage
 from veo_provider.transfers.media import Ends
 from veo_provider.transfers.posters import write_poster
 from veo_provider.transfers.stored import Destination, Found, Marks, StoredVideo, media_type
 
 if TYPE_CHECKING:
-    from veo_provider.api.generation import Generation
-    from veo_provider.transfers.base import VeoTransferOperator
+    import logging
+
+    from veo_provider.api.result import VideoStream
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,27 @@ class Storing:
     """
     Stores a generation's videos for one try of a task.
 
-    :param task: the transfer.
     :param destination: the store.
-    :param finished: the generation, if the gateway still has it.
+    :param open_video: opens one of the videos by its index.
     :param check: what is looked at.
+    :param overwrites: whether another object may be replaced.
+    :param log: the task's logger.
     """
 
     def __init__(
-        self, task: VeoTransferOperator, destination: Destination, finished: Generation | None, check: MediaCheck
+        self,
+        destination: Destination,
+        open_video: Callable[[int], VideoStream],
+        check: MediaCheck,
+        *,
+        overwrites: bool,
+        log: logging.Logger | Any,
     ) -> None:
-        self._task = task
-        self._log = task.log
         self._destination = destination
-        self._finished = finished
+        self._open_video = open_video
         self._check = check
+        self._overwrites = overwrites
+        self._log = log
         self.differing: list[str] = []
         """What was stored and isn't what was asked for, and why."""
         self.refused: list[str] = []
@@ -90,7 +97,6 @@ class Storing:
                 # The generation's other videos are paid for, and their links die, too.
                 self.refused.append(error.message)
                 return None
-        add_hook_lineage(self._task, video.uri)
         return self._looked_at(name, mark, video, ends) if ends else video
 
     def failure(self) -> VeoMediaError | None:
@@ -119,9 +125,7 @@ class Storing:
 
     def _store(self, name: str, mark: Marks, there: Found | None, ends: Ends | None) -> StoredVideo:
         started = time.monotonic()
-        stream = self._task.hook.open_video(
-            mark.generation_id, mark.index, max_bytes=self._task.max_bytes, known=self._finished
-        )
+        stream = self._open_video(mark.index)
 
         def at_end() -> None:
             self._look_again(name, mark, there)
@@ -155,11 +159,11 @@ class Storing:
 
     def _look_again(self, name: str, mark: Marks, there: Found | None) -> None:
         """Minutes may have passed: what another task stored in them must not be replaced unseen."""
-        if self._task.overwrites:
+        if self._overwrites:
             return
         now = self._destination.find(name)
         if now != there and not (now and mark.same_video(now.marks)):
-            raise VeoTransientError(
+            raise VeoStorageError(
                 f"{self._destination.uri(name)} changed while the video was on its way: another task may write to the "
                 "same name"
             )
@@ -167,7 +171,7 @@ class Storing:
     def _refuse(self, name: str, there: Found | None, ends: Ends) -> None:
         """Keep what is there by now: a video that isn't what was asked for must not take its place."""
         wrong = self._check.differences(ends)
-        if wrong and (there or (self._task.overwrites and self._destination.find(name))):
+        if wrong and (there or (self._overwrites and self._destination.find(name))):
             raise VeoMediaError(
                 f"The video for {self._destination.uri(name)} isn't what was asked for: {'; '.join(wrong)}. It was not "
                 "stored, because another object would have been replaced (verify_media='fail'). To store it all the "
@@ -189,7 +193,7 @@ class Storing:
                 self._log.warning("%s gets no poster: %s", self._destination.uri(name), ends.look.problem)
             return None
         try:
-            return write_poster(self._destination, name, mark, jpeg, overwrites=self._task.overwrites)
+            return write_poster(self._destination, name, mark, jpeg, overwrites=self._overwrites)
         except Exception as error:  # noqa: BLE001 - a picture less is no reason to fail a task that has paid
             self._log.warning("The poster couldn't be stored: %s", printable(f"{type(error).__name__}: {error}", 300))
             return None

@@ -19,11 +19,10 @@ from tests.integration.transfers.conftest import Bucket
 from tests.support.s3 import S3Server
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, breaks, movie, run, stream_of
 from veo_provider.exceptions import (
+    VeoDestinationError,
     VeoNetworkError,
-    VeoPermanentError,
     VeoProtocolError,
     VeoStorageError,
-    VeoTransientError,
 )
 from veo_provider.transfers.s3 import S3Destination
 from veo_provider.transfers.stored import PART
@@ -151,7 +150,7 @@ def test_the_same_video_is_not_replaced_by_itself(bucket: Bucket) -> None:
 def test_another_object_is_refused_unless_it_is_of_the_same_task(bucket: Bucket, metadata: dict[str, str]) -> None:
     bucket.server.client.put_object(Bucket=bucket.name, Key="a.mp4", Body=b"precious", Metadata=metadata)
     other = FakeTask(run_id="manual__2")
-    with pytest.raises(VeoPermanentError, match=r"a\.mp4 holds .* replace=True"):
+    with pytest.raises(VeoDestinationError, match=r"a\.mp4 holds .* replace=True"):
         run(transfer(bucket), FakeHook(), other)
     assert bucket.read("a.mp4") == b"precious"
     run(transfer(bucket, replace=True), FakeHook(), other)
@@ -230,7 +229,7 @@ def test_s3_holds_something_else_afterwards(
         return replace(found, size=7, marks=marks)
 
     monkeypatch.setattr(S3Destination, "find", find)
-    with pytest.raises(VeoTransientError, match="right after 1000 bytes were stored"):
+    with pytest.raises(VeoStorageError, match="right after 1000 bytes were stored"):
         run(transfer(bucket), FakeHook())
     assert bucket.listed() == left
 
@@ -241,7 +240,7 @@ def test_what_another_writes_in_the_meantime_survives(bucket: Bucket, size: int)
         bucket.server.client.put_object(Bucket=bucket.name, Key="a.mp4", Body=b"precious")
         return stream_of(content)
 
-    with pytest.raises(VeoTransientError, match="while the video was on its way"):
+    with pytest.raises(VeoStorageError, match="while the video was on its way"):
         run(transfer(bucket), FakeHook([movie(size)], slowly))
     assert bucket.read("a.mp4") == b"precious"
     assert bucket.unfinished() == []
@@ -257,7 +256,7 @@ def test_s3_does_not_tell(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> No
             raise ClientError({"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "HeadObject")
 
     monkeypatch.setattr(S3Destination, "_client", Forbidding())
-    with pytest.raises(VeoPermanentError, match="s3:ListBucket"):
+    with pytest.raises(VeoDestinationError, match="s3:ListBucket"):
         run(transfer(Bucket(moto, "any")), FakeHook())
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from tests.integration.transfers.conftest import Bucket
 from tests.unit.transfers.fakes import FakeHook, movie, run
-from veo_provider.exceptions import VeoPermanentError, VeoTransientError
+from veo_provider.exceptions import VeoDestinationError, VeoStorageError
 from veo_provider.transfers.base import VeoTransferOperator
 from veo_provider.transfers.object_storage import ObjectStorageDestination
 from veo_provider.transfers.s3 import S3Destination
@@ -49,7 +49,7 @@ def test_what_s3_cut_is_removed_and_a_retry_goes_on(
     words = f"a.mp4 holds {size - 7} bytes right after {size} bytes were stored there: .*which was removed"
     with monkeypatch.context() as patch:
         cutting(patch, bucket, destination)
-        with pytest.raises(VeoTransientError, match=words):
+        with pytest.raises(VeoStorageError, match=words):
             run(transfer(bucket), FakeHook([movie(size)]))
     assert (bucket.listed(), bucket.unfinished()) == ([], [])
     run(transfer(bucket), FakeHook([movie(size)]))
@@ -67,6 +67,6 @@ def test_what_cannot_be_removed_is_not_tried_again(bucket: Bucket, monkeypatch: 
 
     cutting(monkeypatch, bucket, S3Destination)
     monkeypatch.setattr(S3Destination, "_client", Forbidding(bucket.server.client))
-    with pytest.raises(VeoPermanentError, match=r"can't be removed .*AccessDenied.*Remove it before the task runs"):
+    with pytest.raises(VeoDestinationError, match=r"can't be removed .*AccessDenied.*Remove it before the task runs"):
         run(by_s3(bucket), FakeHook())
     assert bucket.listed() == ["a.mp4"]

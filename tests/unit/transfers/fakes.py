@@ -13,6 +13,7 @@ from tests.support.boxes import HEADERS, mp4
 from tests.support.inside import OutletEventAccessors
 from veo_provider.api.result import VideoStream
 from veo_provider.exceptions import VeoError
+from veo_provider.raising import error_for
 
 
 class Interrupted(BaseException):
@@ -43,6 +44,7 @@ def stream_of(
         max_bytes=max_bytes,
         close=lambda: None,
         size_hint=len(content),
+        error=error_for,
     )
 
 
@@ -65,6 +67,10 @@ class FakeHook:
     make: Callable[[bytes], VideoStream] = stream_of
     gone: VeoError | None = None
     opened: list[tuple[str, int, int]] = field(default_factory=list)
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def get_finished(self, generation_id: str) -> Any:
         if self.gone:

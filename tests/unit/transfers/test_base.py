@@ -15,9 +15,9 @@ from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
 from veo_provider.exceptions import (
     VeoDeadlineError,
+    VeoDestinationError,
     VeoGenerationFailedError,
     VeoNetworkError,
-    VeoPermanentError,
     VeoResultGoneError,
     VeoStorageError,
     VeoValidationError,
@@ -54,10 +54,16 @@ def test_it_returns_the_uris_and_pushes_the_facts(tmp_path: Path) -> None:
     assert (tmp_path / "clip-1.mp4").read_bytes() == movie(3000, 1)
 
 
-@pytest.mark.parametrize("given", [None, "", "  ", "None", 7])
+@pytest.mark.parametrize("given", [None, "", "  ", "None", True, {"id": "g"}])
 def test_no_generation(tmp_path: Path, given: Any) -> None:
     with pytest.raises(VeoValidationError, match=r"generation_id is .* generate\.output"):
         run(transfer(tmp_path, generation_id=given), FakeHook())
+
+
+def test_an_id_of_digits_that_was_rendered_to_a_number(tmp_path: Path) -> None:
+    hook = FakeHook()
+    run(transfer(tmp_path, generation_id=7), hook)
+    assert hook.opened[0][0] == "7"
 
 
 @pytest.mark.parametrize("given", ["..", "a\nb", "x" * 3000])
@@ -103,6 +109,7 @@ def test_a_retry_stores_nothing_again(tmp_path: Path) -> None:
     _, second = run(transfer(tmp_path), hook)
     assert second == first
     assert hook.opened == []
+    assert hook.closed
     assert (tmp_path / "clip.mp4").stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -118,10 +125,11 @@ def test_only_what_is_missing_is_stored(tmp_path: Path) -> None:
 def test_another_object_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "clip-1.mp4").write_bytes(b"precious")
     hook = FakeHook([movie(2000), movie(3000, 1)])
-    with pytest.raises(VeoPermanentError, match=r"clip-1\.mp4 holds something .* overwrite=True") as caught:
+    with pytest.raises(VeoDestinationError, match=r"clip-1\.mp4 holds something .* overwrite=True") as caught:
         run(transfer(tmp_path), hook)
-    assert caught.value.generation_id == "task_1"
+    assert (caught.value.generation_id, caught.value.reason) == ("task_1", "storage")
     assert hook.opened == []
+    assert hook.closed
     assert [path.name for path in tmp_path.iterdir()] == ["clip-1.mp4"]
 
 
@@ -140,7 +148,9 @@ def test_an_earlier_generation_of_the_same_task_is_replaced(tmp_path: Path) -> N
 @pytest.mark.parametrize("other", [FakeTask(run_id="manual__2"), FakeTask(map_index=3), FakeTask(task_id="b")])
 def test_the_generation_of_another_task_is_not(tmp_path: Path, other: FakeTask) -> None:
     run(transfer(tmp_path), FakeHook())
-    with pytest.raises(VeoPermanentError, match=r"holds video 0 of generation task_1, stored by films\.store in sched"):
+    with pytest.raises(
+        VeoDestinationError, match=r"holds video 0 of generation task_1, stored by films\.store in sched"
+    ):
         run(transfer(tmp_path, generation_id="task_2"), FakeHook(), other)
     assert (tmp_path / "clip.mp4").read_bytes() == movie(1000)
 

@@ -21,7 +21,7 @@ from tests.support.processes import ROOT
 from tests.unit.transfers import killed
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, movie, run, stream_of
 from veo_provider.api.result import VideoStream
-from veo_provider.exceptions import VeoPermanentError, VeoResultGoneError, VeoTransientError
+from veo_provider.exceptions import VeoDestinationError, VeoResultGoneError, VeoStorageError
 from veo_provider.transfers.stored import Marks
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
@@ -100,7 +100,7 @@ def stored(uri: str, generation_id: str, video: bytes, ti: FakeTask | None = Non
 def refused(uri: str, generation_id: str, words: str, ti: FakeTask | None = None) -> None:
     before = content(uri)
     hook = FakeHook([OTHER])
-    with pytest.raises(VeoPermanentError, match=words):
+    with pytest.raises(VeoDestinationError, match=words):
         run(transfer(uri, generation_id), hook, ti)
     assert content(uri) == before
     assert hook.opened == []
@@ -197,7 +197,7 @@ THEIRS = pytest.mark.parametrize(
 def test_somebody_elses_file_in_the_sidecars_place_is_theirs(uri: str, theirs: bytes) -> None:
     beside, hook = f"{uri}.veo.json", FakeHook([OLD])
     put(beside, theirs)
-    with pytest.raises(VeoPermanentError, match=r"a\.mp4\.veo\.json holds something that isn't .* overwrite=True"):
+    with pytest.raises(VeoDestinationError, match=r"a\.mp4\.veo\.json holds something that isn't .* overwrite=True"):
         run(transfer(uri), hook)
     assert (content(beside), hook.opened) == (theirs, [])
     assert not ObjectStoragePath(uri).exists()
@@ -207,7 +207,7 @@ def test_somebody_elses_file_in_the_sidecars_place_is_theirs(uri: str, theirs: b
 
 def test_a_folder_in_the_sidecars_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4.veo.json").mkdir()
-    with pytest.raises(VeoPermanentError, match=r"a\.mp4\.veo\.json holds something"):
+    with pytest.raises(VeoDestinationError, match=r"a\.mp4\.veo\.json holds something"):
         run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook([OLD]))
 
 
@@ -217,7 +217,7 @@ def test_what_another_puts_in_the_sidecars_place_in_the_meantime_survives(uri: s
         put(f"{uri}.veo.json", theirs)
         return stream_of(video)
 
-    with pytest.raises(VeoTransientError, match=r"a\.mp4 changed while the video was on its way"):
+    with pytest.raises(VeoStorageError, match=r"a\.mp4 changed while the video was on its way"):
         run(transfer(uri), FakeHook([OLD], slowly))
     assert content(f"{uri}.veo.json") == theirs
     assert not ObjectStoragePath(uri).exists()
@@ -227,7 +227,7 @@ def test_a_store_that_moves_nothing_onto_what_is_there(memory: Any, monkeypatch:
     uri = "memory:///films/a.mp4"
     stored(uri, "task_1", OLD)
     monkeypatch.setattr(memory, "mv", lambda *_: None)
-    with pytest.raises(VeoTransientError, match="another video"):
+    with pytest.raises(VeoStorageError, match="another video"):
         run(transfer(uri, "task_2"), FakeHook([TWIN]))
     assert content(uri) == OLD
 
@@ -238,7 +238,7 @@ def test_what_another_writes_in_the_meantime_survives(uri: str, theirs: bytes) -
         put(uri, theirs)
         return stream_of(video)
 
-    with pytest.raises(VeoTransientError, match="while the video was on its way"):
+    with pytest.raises(VeoStorageError, match="while the video was on its way"):
         run(transfer(uri), FakeHook([OLD], slowly))
     assert content(uri) == theirs
     refused(uri, "task_1", NOT_OURS)
@@ -267,7 +267,7 @@ def test_what_another_does_right_afterwards_stays(uri: str, theirs: bytes | None
                 path.fs.rm_file(target) if theirs is None else path.fs.pipe_file(target, theirs)
 
         patch.setattr(holder, name, then_another)
-        with pytest.raises(VeoTransientError, match=f"holds {held} right after 1000 bytes were stored"):
+        with pytest.raises(VeoStorageError, match=f"holds {held} right after 1000 bytes were stored"):
             run(transfer(uri), FakeHook([OLD]))
     if theirs:
         assert content(uri) == theirs

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from tests.unit.transfers.fakes import FakeHook, FakeTask, movie, run
 from veo_provider import __version__
-from veo_provider.exceptions import VeoPermanentError, VeoValidationError
+from veo_provider.exceptions import VeoDestinationError, VeoValidationError
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 FACTS = {
@@ -115,7 +115,7 @@ def test_something_else_is_not_replaced(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     hook = FakeHook([movie(2000)])
     with pytest.raises(
-        VeoPermanentError, match=r"clip.mp4.manifest.json holds something that isn't a manifest"
+        VeoDestinationError, match=r"clip.mp4.manifest.json holds something that isn't a manifest"
     ) as caught:
         run(transfer(tmp_path), hook)
     assert caught.value.generation_id == "task_1"

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from tests.support.inside import attach
 from tests.unit.transfers.fakes import FakeHook, FakeTask, Interrupted, breaks, movie, run
-from veo_provider.exceptions import VeoNetworkError, VeoPermanentError, VeoValidationError
+from veo_provider.exceptions import VeoDestinationError, VeoNetworkError, VeoValidationError
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 BROKEN = VeoNetworkError("broke off")
@@ -111,7 +111,7 @@ def test_a_file_without_a_good_sidecar_is_somebody_elses(tmp_path: Path, sidecar
     run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook())
     beside = tmp_path / "a.mp4.veo.json"
     beside.unlink() if sidecar is None else beside.write_bytes(sidecar)
-    with pytest.raises(VeoPermanentError, match="isn't a video of this provider"):
+    with pytest.raises(VeoDestinationError, match="isn't a video of this provider"):
         run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook())
 
 
@@ -125,7 +125,7 @@ def test_a_crash_between_sidecar_and_video_is_mended_by_a_retry(tmp_path: Path) 
 def test_a_cut_file_is_not_taken_for_the_video(tmp_path: Path) -> None:
     run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook())
     (tmp_path / "a.mp4").write_bytes(movie(500))
-    with pytest.raises(VeoPermanentError):
+    with pytest.raises(VeoDestinationError):
         run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook())
 
 
@@ -140,7 +140,7 @@ def test_files_have_the_usual_rights(tmp_path: Path) -> None:
 
 def test_mapped_tasks_do_not_overwrite_each_other(tmp_path: Path) -> None:
     run(transfer(f"file://{tmp_path}/a.mp4"), FakeHook(), FakeTask(map_index=0))
-    with pytest.raises(VeoPermanentError, match=r"map index 0.*ti\.map_index"):
+    with pytest.raises(VeoDestinationError, match=r"map index 0.*ti\.map_index"):
         run(transfer(f"file://{tmp_path}/a.mp4", generation_id="task_2"), FakeHook(), FakeTask(map_index=1))
 
 

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from tests.support.inside import attach
 from tests.unit.transfers.fakes import FakeHook, movie, run
-from veo_provider.exceptions import VeoTransientError
+from veo_provider.exceptions import VeoStorageError
 from veo_provider.transfers.stored import CHUNK
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
@@ -69,7 +69,7 @@ def test_what_a_store_cut_is_removed_and_a_retry_goes_on(
     video = VIDEO if size < len(VIDEO) else LARGE
     with monkeypatch.context() as patch:
         keeping(patch, uri, {".mp4": lambda data: data[:size], ".json": lambda data: data[:sidecar]})
-        with pytest.raises(VeoTransientError, match=f"holds {size} bytes right after {len(video)} .* was removed"):
+        with pytest.raises(VeoStorageError, match=f"holds {size} bytes right after {len(video)} .* was removed"):
             run(transfer(uri), FakeHook([video]))
     assert left(uri) == []
     run(transfer(uri), FakeHook([video]))
@@ -80,7 +80,7 @@ def test_what_was_to_be_replaced_is_gone_too(uri: str, monkeypatch: pytest.Monke
     ObjectStoragePath(uri).parent.mkdir(exist_ok=True)
     ObjectStoragePath(uri).write_bytes(b"somebody else's")
     keeping(monkeypatch, uri, {".mp4": lambda data: data[:500]})
-    with pytest.raises(VeoTransientError, match="was removed"):
+    with pytest.raises(VeoStorageError, match="was removed"):
         run(transfer(uri, overwrite=True), FakeHook([VIDEO]))
     assert left(uri) == []
 
@@ -88,7 +88,7 @@ def test_what_was_to_be_replaced_is_gone_too(uri: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("change", [lambda _: b"precious", lambda data: data + b"more", lambda _: VIDEO[:500] + b"!"])
 def test_what_is_no_beginning_of_the_video_is_left(uri: str, change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     keeping(monkeypatch, uri, {".mp4": change})
-    with pytest.raises(VeoTransientError, match=r"It was left there: .* remove it"):
+    with pytest.raises(VeoStorageError, match=r"It was left there: .* remove it"):
         run(transfer(uri), FakeHook([VIDEO]))
     assert content(uri) == change(VIDEO)
 
@@ -104,6 +104,6 @@ def test_what_cannot_be_removed_is_named(uri: str, monkeypatch: pytest.MonkeyPat
 
     keeping(monkeypatch, uri, {".mp4": lambda data: data[:500]})
     monkeypatch.setattr(fs, "rm_file", forbidden)
-    with pytest.raises(VeoTransientError, match=r"a\.mp4 holds 500 bytes .* It was left there: .* remove it"):
+    with pytest.raises(VeoStorageError, match=r"a\.mp4 holds 500 bytes .* It was left there: .* remove it"):
         run(transfer(uri), FakeHook([VIDEO]))
     assert content(uri) == VIDEO[:500]
