@@ -8,7 +8,7 @@ The way of one video::
       -> api/request.py               parameters become one validated request          pure
       -> ledger/decision.py           what an earlier try has paid for is taken up     pure
       -> api/calls.py                 the request becomes one HTTP call                pure
-      -> hooks/veo.py                 the call is sent: submit -> generation id        the only sockets
+      -> hooks/veo.py                 the call is sent: submit -> generation id        the only way to the gateway
       -> api/generation.py            an answer becomes one typed generation           pure
       -> triggers/veo.py              the id is polled, off the worker
       -> api/waiting.py               wait, done or give up is decided                 pure, both modes
@@ -24,9 +24,9 @@ Words and tools::
 
     api/problem              what can go wrong, as data
     exceptions, raising      and as what a task fails with
-    api/error_body           texts from outside, fit to be read and shown
+    api/text                 texts from outside, fit to be read and shown
     operators/xcoms          by which names tasks know each other's facts
-    compat                   what older versions of Airflow lack
+    compat                   what older versions of Airflow lack, and words of its own
     local_files              a file whole, or not at all
     api/locations            URIs of the user's own stores
 
@@ -70,7 +70,8 @@ What the gateway says::
     api/naming               what else may name what is billed
     api/generation           one typed generation, whatever the dialect                   pure
     api/failures             why there is no video
-    api/errors, api/echoes   errors of all shapes, without the key
+    api/errors, api/error_body, api/echoes                    errors of all shapes, without the key
+    api/model_list           how a connection is tested
 
 No worker waits::
 

@@ -288,6 +288,6 @@ class VeoResubmitError(VeoTransientError):
 
 
 class VeoDeadlineError(VeoTransientError):
-    """The task's ``timeout`` ran out. The generation, and its bill, go on at the gateway."""
+    """``timeout`` or Airflow's ``execution_timeout`` came. The generation, and its bill, go on at the gateway."""
 
     default_reason = Reason.DEADLINE

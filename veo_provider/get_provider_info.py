@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 _VEO = "Veo"
+_STORES = "Object storage"
 _S3 = "Amazon Simple Storage Service (S3)"
 
 
@@ -38,7 +39,12 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _VEO,
                 "external-doc-url": "https://console.mixroute.io",
                 "tags": ["service"],
-            }
+            },
+            {
+                "integration-name": _STORES,
+                "external-doc-url": "https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html",
+                "tags": ["protocol"],
+            },
         ],
         "hooks": [{"integration-name": _VEO, "python-modules": ["veo_provider.hooks.veo"]}],
         "operators": [{"integration-name": _VEO, "python-modules": ["veo_provider.operators.veo"]}],
@@ -53,7 +59,7 @@ def get_provider_info() -> dict[str, Any]:
             },
             {
                 "source-integration-name": _VEO,
-                "target-integration-name": _VEO,
+                "target-integration-name": _STORES,
                 "python-module": "veo_provider.transfers.veo_to_object_storage",
             },
         ],

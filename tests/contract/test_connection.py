@@ -29,8 +29,10 @@ MODELS = {"object": "list", "data": [{"id": "veo-3.1-generate-preview"}, {"id": 
 
 def test_it_works(server: RawServer, conn_id: str) -> None:
     server.answer(Reply(200, MODELS))
-    fine, message = VeoHook(conn_id).test_connection()
+    hook = VeoHook(conn_id)
+    fine, message = hook.test_connection()
     assert fine
+    assert vars(hook.get_conn())["_session"] is None, "it is left open"
     assert "veo-3.1-generate-preview" in message
     assert [(request.method, request.target) for request in server.requests] == [("GET", "/v1/models")]
 

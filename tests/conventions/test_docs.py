@@ -41,7 +41,7 @@ CLASSES = {
         "veo_provider.transfers.veo_to_s3.VeoToS3Operator",
         "veo_provider.transfers.veo_to_object_storage.VeoToObjectStorageOperator",
     ],
-    "reference": ["veo_provider.hooks.veo.VeoHook", "veo_provider.hooks.veo.VeoAsyncHook"],
+    "reference": ["veo_provider.hooks.veo.VeoHook", "veo_provider.hooks.veo_async.VeoAsyncHook"],
 }
 
 

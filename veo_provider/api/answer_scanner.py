@@ -68,12 +68,6 @@ class AnswerScanner:
         self._room = 0
         self._payloads = 0
         self._tapped = False
-        self._payload_bytes = 0
-
-    @property
-    def payload_bytes(self) -> int:
-        """How many bytes of payload text have passed by."""
-        return self._payload_bytes
 
     @property
     def in_payload(self) -> bool:
@@ -196,7 +190,6 @@ class AnswerScanner:
             self._keep_some(text)
         elif text:
             text = _unescape(text)
-            self._payload_bytes += len(text)
             if self._payloads == self._tap:
                 tapped.append(text)
         if quote < 0:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from veo_provider.api.error_body import parse_json
+from veo_provider.api.text import parse_json
 
 MAX_ID = 2000
 """Characters of a generation id. The longest known has a few hundred, the shortest limit of a URL is 8 KB."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from veo_provider.api.calls import Answer
-    from veo_provider.api.problem import Problem
 
 MIN_SECRET = 8
 """Characters; what is shorter may be a piece of anything else."""
@@ -42,12 +41,6 @@ def answer_without_key(answer: Answer, key: str) -> Answer:
     elif not headers:
         return answer
     return replace(answer, body=body, headers={name: text_without_key(v, key) for name, v in headers.items()})
-
-
-def problem_without_key(problem: Problem, key: str) -> Problem:
-    """Return a problem without the API key."""
-    code = problem.code and text_without_key(problem.code, key)
-    return replace(problem, message=text_without_key(problem.message, key), code=code)
 
 
 @lru_cache(maxsize=8)

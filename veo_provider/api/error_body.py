@@ -9,16 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from veo_provider.api.text import parse_json, printable
+
 MAX_NESTING = 12
-MAX_TEXT = 600
 MAX_CODE = 100
-# user:password@ of any URL. A user alone may be the id of an Airflow connection, but not of a web address.
-_USERS = re.compile(r"(?:(?<=//)|(?<=\\/))[^\s/'\"@:]*:[^\s/'\"]*@|(?:(?<=http://)|(?<=https://))[^\s/'\"@]*@")
-# A query, or a fragment, may hold a signature, which opens what it signs to whoever reads it. In JSON a slash may be
-# escaped; an apostrophe is part of a query. A URL is taken whole: gone through anew from each of its marks, a hostile
-# text would keep an event loop for seconds.
-_SIGNATURES = re.compile(r"(?P<place>:(?://|\\/\\/)[^\s\"<>?#]*)(?:(?P<mark>[?#])[^\s\"<>]+)?|(?<=[^\s<])\?[^\s\"<>]+")
-_MAX_SHOWN = 65536
 
 
 @dataclass(frozen=True)
@@ -45,28 +39,6 @@ class ErrorBody:
         return self.codes[0] if self.codes else None
 
 
-def printable(text: str, limit: int = MAX_TEXT) -> str:
-    """Shorten a text from outside, and take out what could forge a log line, or open what isn't the reader's."""
-    # Before it is cut: half of a URL doesn't look like one.
-    clean = without_secrets(text[:_MAX_SHOWN])[: limit * 4]
-    if not clean.isprintable():
-        clean = "".join(c if c.isprintable() else " " for c in clean)
-    clean = " ".join(clean.split())
-    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
-
-
-def without_secrets(text: str) -> str:
-    """Take users and passwords, queries and fragments out of the URLs in a text."""
-    return _SIGNATURES.sub(_place_alone, _USERS.sub("", text))
-
-
-def _place_alone(found: re.Match[str]) -> str:
-    place, mark = found["place"], found["mark"]
-    if place is None:
-        return "?..."
-    return f"{place}{mark}..." if mark else place
-
-
 def read_error_body(body: bytes) -> ErrorBody:
     """Read any error body: JSON of the known shapes, JSON inside messages, HTML, text or nothing."""
     text = body.decode("utf-8", errors="replace").strip()
@@ -90,19 +62,6 @@ def read_error_document(document: Mapping[str, Any]) -> ErrorBody:
         words=" ".join(messages).lower(),
         is_json=True,
     )
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Parse JSON from outside; ``None`` for anything that isn't."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a JSON object as it is, and an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
 
 
 def is_error(document: Mapping[str, Any]) -> bool:

@@ -8,9 +8,10 @@ import re
 
 from veo_provider.api.calls import Answer, Kind
 from veo_provider.api.echoes import text_without_key
-from veo_provider.api.error_body import ErrorBody, printable, read_error_body
-from veo_provider.api.failures import has_safety_wording, support_code_categories
+from veo_provider.api.error_body import ErrorBody, read_error_body
+from veo_provider.api.failures import ANOTHER_PROMPT, has_safety_wording, support_code_categories
 from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.text import printable
 
 # reason, transient, accepted
 _Verdict = tuple[Reason, bool, Accepted]
@@ -56,7 +57,7 @@ _ADVICE = {
         "Check the base URL in the connection's host field: it is the gateway's address without /v1"
     ),
     Reason.NOT_FOUND: "The gateway does not know this generation; check the id and the connection",
-    Reason.CONTENT_POLICY: "Change the prompt or the image; the same request would be refused again",
+    Reason.CONTENT_POLICY: ANOTHER_PROMPT,
     Reason.CONFIGURATION: "The proxy refuses its user or password: check the connection's extra proxy",
 }
 

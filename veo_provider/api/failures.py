@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
+from veo_provider.api.text import printable
 
 _SUPPORT_CODES = {
     "child": ("58061214", "17301594"),
@@ -54,8 +54,8 @@ _WORDINGS: tuple[tuple[Reason, bool, tuple[str, ...]], ...] = (
     ),
     (Reason.SERVER, True, ("任务超时", "failed to get channel info", "获取渠道信息失败")),
 )
+ANOTHER_PROMPT = "Change the prompt or the image; the same request would be refused again"
 _ADVICE = {
-    Reason.CONTENT_POLICY: "Change the prompt or the image; the same request would be refused again",
     Reason.MODEL_NOT_FOUND: "Choose another model; GET /v1/models lists those of this key",
     Reason.INVALID_REQUEST: "Change the request; the same one would fail again",
 }
@@ -111,9 +111,7 @@ def _content_policy(message: str, what: str, code: str | None = None, text: str 
     categories = support_code_categories(text or message)
     named = f" [{', '.join(categories)}]" if categories else ""
     said = f": {printable(message)}" if message.strip() else ""
-    return Problem(
-        Reason.CONTENT_POLICY, f"{what}{named}{said}. {_ADVICE[Reason.CONTENT_POLICY]}.", transient=False, code=code
-    )
+    return Problem(Reason.CONTENT_POLICY, f"{what}{named}{said}. {ANOTHER_PROMPT}.", transient=False, code=code)
 
 
 def _failure(reason: Reason, transient: bool, message: str, code: str | None) -> Problem:

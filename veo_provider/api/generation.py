@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import is_error, mapping, printable, read_error_document
+from veo_provider.api.error_body import is_error, read_error_document
 from veo_provider.api.errors import problem_of, request_id
 from veo_provider.api.failures import failed_generation, filtered
 from veo_provider.api.problem import Problem, Reason
+from veo_provider.api.text import mapping, printable
 
 RUNNING = {"in_progress", "processing", "running"}
 SUCCEEDED = {"succeeded", "success", "completed"}

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from veo_provider.api.error_body import parse_json, printable, without_secrets
+from veo_provider.api.text import parse_json, printable, without_secrets
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 """Google's limit for an input image."""

@@ -1,13 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models that the contract names, and those that a gateway lists."""
+"""The models that the contract names."""
 
 from __future__ import annotations
-
-from dataclasses import replace
-
-from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.errors import problem_of
-from veo_provider.api.problem import Problem, Reason
 
 MODELS = (
     "veo-3.0-fast-generate-001",
@@ -21,17 +15,3 @@ MODELS = (
 def is_fast(model: str) -> bool:
     """Whether this is one of the fast models, which always make sound."""
     return "-fast-" in model
-
-
-def read_models(answer: Answer) -> tuple[str, ...] | Problem:
-    """Read the answer to ``GET /v1/models``: the ids of the models that the key may use."""
-    document = answer.document
-    models = document.get("data") if isinstance(document, dict) else None
-    if answer.status == 200 and isinstance(models, list):
-        return tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)
-    problem = problem_of(Kind.MODELS, answer)
-    if answer.status == 200 and not isinstance(document, dict):
-        # A console's own web page answers every path with 200: the address is right, the path isn't.
-        wrong = problem_of(Kind.MODELS, replace(answer, status=404))
-        return replace(wrong, reason=Reason.WRONG_BASE_URL, status_code=200)
-    return problem

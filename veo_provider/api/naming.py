@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from veo_provider.api.calls import id_problem
-from veo_provider.api.error_body import MAX_NESTING, parse_json
+from veo_provider.api.error_body import MAX_NESTING
+from veo_provider.api.text import parse_json
 
 MAX_NAMES = 5
 DEEP = "something deeper than anybody looks"

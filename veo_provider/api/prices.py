@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from veo_provider.api.error_body import parse_json, printable
 from veo_provider.api.models import is_fast
 from veo_provider.api.request import RESOLUTIONS, VeoRequest
+from veo_provider.api.text import parse_json, printable
 
 MAX_PRICE = 1_000_000
 """Dollars per second. It keeps every estimate finite."""

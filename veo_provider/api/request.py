@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from veo_provider.api.error_body import parse_json, printable
 from veo_provider.api.images import read_image, shorten_image, shorten_values
 from veo_provider.api.models import MODELS, is_fast
+from veo_provider.api.text import parse_json, printable
 
 DURATIONS = (4, 6, 8)
 ASPECT_RATIOS = ("16:9", "9:16")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from veo_provider.api.echoes import text_without_key
-from veo_provider.api.error_body import printable
 from veo_provider.api.mp4 import BoxWalk
 from veo_provider.api.problem import Problem, Reason
+from veo_provider.api.text import printable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

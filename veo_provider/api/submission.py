@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from veo_provider.api.calls import Answer, Kind
-from veo_provider.api.error_body import MAX_NESTING, is_error, mapping, parse_json, printable
+from veo_provider.api.error_body import MAX_NESTING, is_error
 from veo_provider.api.errors import problem_of, request_id
 from veo_provider.api.naming import named_tasks, names_in_links, next_document, usable_id
 from veo_provider.api.problem import Accepted, Problem, Reason
+from veo_provider.api.text import mapping, parse_json, printable
 
 _ID_NAMES = ("task_id", "id")
 

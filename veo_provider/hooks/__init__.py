@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway as Airflow hooks, and the only sockets of the package."""
+"""The gateway as Airflow hooks: whatever goes to it, or is fetched from its links, goes through here."""

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 from airflow.providers.common.compat.sdk import mask_secret
 
-from veo_provider.api.error_body import parse_json
 from veo_provider.api.problem import Problem, Reason
+from veo_provider.api.text import parse_json
 from veo_provider.hooks.connection import VeoConnection, read_connection
 
 if TYPE_CHECKING:

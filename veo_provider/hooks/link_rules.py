@@ -20,9 +20,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.util.connection import create_connection
 
 from veo_provider.api.echoes import text_without_key
-from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem
+from veo_provider.api.text import printable
 from veo_provider.hooks.connection import VeoConnection
 from veo_provider.hooks.time_limit import WatchedAdapter
 

@@ -11,14 +11,14 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import requests
-import urllib3
 
 from veo_provider.api.calls import KEPT_HEADERS, Answer, Kind
 from veo_provider.api.echoes import answer_without_key, text_without_key
-from veo_provider.api.error_body import printable
 from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.result import ResultProblem, VideoStream, bad_result, broken_off
+from veo_provider.api.text import printable
+from veo_provider.hooks.http_sync import NETWORK_ERRORS
 from veo_provider.hooks.link_rules import LinkAdapter, LinkRules, link_request, origin
 from veo_provider.hooks.time_limit import STALL_SECONDS, limited, pieces, unstalled
 from veo_provider.raising import error_for
@@ -32,7 +32,6 @@ MAX_STALLS = 5
 PAUSE = 0.2
 LONGEST_PAUSE = 3.0
 
-_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 _REDIRECTS = {301, 302, 303, 307, 308}
 # Stores also keep other words here, such as what an upload was split up with (aws-chunked).
 _COMPRESSED = re.compile(r"\b(?:x-)?(?:gzip|deflate|compress|br|zstd)\b", re.IGNORECASE)
@@ -118,7 +117,7 @@ class _Download:
                         yield fresh
                     if self.size is None:
                         return
-                except _FAILURES as error:
+                except NETWORK_ERRORS as error:
                     why = self._words(error)
             if self._received == self.size:
                 return
@@ -169,7 +168,7 @@ class _Download:
             try:
                 with limited(self._adapter.shut_down, STALL_SECONDS):
                     self._response = response = self._adapter.fetch(request)
-            except _FAILURES as error:
+            except NETWORK_ERRORS as error:
                 raise broken_off(f"No answer from {self._shown(request)}: {self._words(error)}") from None
             if response.status_code not in _REDIRECTS:
                 return response
@@ -183,7 +182,7 @@ class _Download:
         """Say why the first answer isn't the video."""
         status = response.status_code
         body = b""
-        with suppress(*_FAILURES), limited(self._adapter.shut_down, STALL_SECONDS):
+        with suppress(*NETWORK_ERRORS), limited(self._adapter.shut_down, STALL_SECONDS):
             for piece in pieces(response, _MAX_REFUSAL):
                 body += piece
                 if len(body) >= _MAX_REFUSAL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -13,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from veo_provider.api.calls import Answer, Call, models_call, poll_call, submit_call
 from veo_provider.api.generation import Generation, Video, read_generation
-from veo_provider.api.models import read_models
+from veo_provider.api.model_list import read_models
 from veo_provider.api.problem import Accepted, Problem, Reason
 from veo_provider.api.result import MAX_VIDEO_BYTES
 from veo_provider.api.submission import read_submit
@@ -198,7 +199,8 @@ class VeoHook(BaseHook):
         :returns: whether it works, and in words what is wrong or which models the key may use.
         """
         try:
-            answer = self._send(models_call())
+            with closing(self):
+                answer = self._send(models_call())
         except (VeoConfigurationError, VeoConnectionNotFoundError) as error:
             return False, str(error)
         models = answer if isinstance(answer, Problem) else read_models(answer)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from veo_provider.api.error_body import printable
+from veo_provider.api.text import printable
 from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoLedgerUnavailableError
 from veo_provider.ledger.record import Record, SubmitPhase
 from veo_provider.ledger.reuse import ReuseIndex

@@ -112,8 +112,8 @@ def given_fields(what: str, value: Any) -> dict[str, Any]:
     :param value: the value; an empty text gives none. A field that is ``None``, or blank, is left out.
     :raises VeoValidationError: it is something else.
     """
-    from veo_provider.api.error_body import parse_json
     from veo_provider.api.request import left_out
+    from veo_provider.api.text import parse_json
 
     if isinstance(value, str) and not value.strip():
         return {}

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from veo_provider.api.error_body import mapping
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Reason
+from veo_provider.api.text import mapping
 from veo_provider.exceptions import VeoError, VeoProtocolError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import GENERATION_XCOM

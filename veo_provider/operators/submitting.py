@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.resending import pause_before_resend
+from veo_provider.api.text import printable
 from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoError,

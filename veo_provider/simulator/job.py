@@ -31,6 +31,14 @@ def new_id(style: str) -> str:
     """
     if style == "uuid":
         return str(uuid.uuid4())
+    while True:
+        made = _random_id(style)
+        # Airflow's logs blank what begins like a JSON web token, whatever it is; ids here are looked for in logs.
+        if "eyJ" not in made:
+            return made
+
+
+def _random_id(style: str) -> str:
     if style == "long":
         return base64.urlsafe_b64encode(secrets.token_bytes(178)).decode()
     word = "".join(secrets.choice(_LETTERS) for _ in range(24))

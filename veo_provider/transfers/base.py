@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, Asset, BaseOperator, XComArg
 
-from veo_provider.api.error_body import mapping, printable
 from veo_provider.api.result import MAX_VIDEO_BYTES
+from veo_provider.api.text import mapping, printable
 from veo_provider.exceptions import (
     VeoDeadlineError,
     VeoDestinationError,

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from veo_provider.api.error_body import printable
+from veo_provider.api.text import printable
 
 if TYPE_CHECKING:
     import av

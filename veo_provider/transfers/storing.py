@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from veo_provider.api.error_body import printable
+from veo_provider.api.text import printable
 from veo_provider.exceptions import VeoMediaError, VeoStorageError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.transfers.ahead import ReadAhead

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from veo_provider.api.error_body import printable
 from veo_provider.api.problem import Reason
+from veo_provider.api.text import printable
 from veo_provider.api.waiting import Outcome
 
 MAX_MESSAGE = 700

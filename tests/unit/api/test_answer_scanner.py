@@ -76,7 +76,6 @@ def test_leaves_everything_but_the_payloads(body: tuple[Any, bytes], cuts: list[
     payloads: list[str] = []
     _, scanner = scan(raw, cuts)
     assert json.loads(scanner.document()) == elide(value, payloads)
-    assert scanner.payload_bytes == sum(len(payload.encode()) for payload in payloads)
     assert not scanner.in_payload
 
 
@@ -143,7 +142,6 @@ def test_escapes(size: int, string: bytes, head: str, payload: bytes) -> None:
     tapped, scanner = scan(body, [size], tap=0)
     assert json.loads(scanner.document()) == {"status": "succeeded", "url": head, "n": 1}
     assert tapped == payload
-    assert scanner.payload_bytes == len(payload)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +150,6 @@ def test_escapes(size: int, string: bytes, head: str, payload: bytes) -> None:
 def test_what_is_no_payload_stays(string: str) -> None:
     _, scanner = scan(json.dumps({"url": string}).encode(), [5])
     assert json.loads(scanner.document()) == {"url": string}
-    assert scanner.payload_bytes == 0
 
 
 def test_a_key_is_no_payload() -> None:
@@ -164,7 +161,6 @@ def test_a_stopped_scan_knows_what_came_before_the_payload() -> None:
     scanner = AnswerScanner()
     scanner.feed(b'{"task_id":"abc","status":"succeeded","url":["data:video/mp4;base64,AAAA')
     assert scanner.in_payload
-    assert scanner.payload_bytes == 4
     assert json.loads(scanner.document()) == {
         "task_id": "abc",
         "status": "succeeded",
@@ -239,5 +235,5 @@ def test_a_payload_may_be_larger_than_any_document() -> None:
     for _ in range(1000):
         scanner.feed(b"A" * 1000)
     scanner.feed(b'"}')
-    assert scanner.payload_bytes == 1_000_000
+    assert json.loads(scanner.document()) == {"url": "data:video/mp4;base64,#0"}
     assert json.loads(scanner.document()) == {"url": "data:video/mp4;base64,#0"}

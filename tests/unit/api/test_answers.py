@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veo_provider.api.calls import Answer, Kind, poll_call
-from veo_provider.api.error_body import MAX_TEXT, printable, read_error_body, without_secrets
+from veo_provider.api.error_body import read_error_body
 from veo_provider.api.errors import problem_of, retry_after
 from veo_provider.api.failures import failed_generation, support_code_categories
 from veo_provider.api.generation import Generation, read_generation
-from veo_provider.api.models import read_models
+from veo_provider.api.model_list import read_models
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.submission import read_submit
+from veo_provider.api.text import MAX_TEXT, printable, without_secrets
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -100,3 +100,12 @@ def test_polls_in_flight(caller: Caller) -> None:
         caller.simulator.reset()  # Whoever has hung up no longer counts.
         caller.poll(generation_id)
     assert caller.simulator.ledger()["totals"]["max_polls_in_flight"] == 1
+
+
+def test_a_poll_has_who_asked_and_how_long_it_took(caller: Caller) -> None:
+    generation_id = caller.submit()
+    caller.simulator.inject({"on": "poll", "kind": "delay", "seconds": 0.3})
+    caller.get(f"/v1/video/generations/{generation_id}", headers={"User-Agent": "triggerer-7"})
+    entry = caller.simulator.ledger()["generations"][generation_id]["history"][-1]
+    assert entry["client"] == "triggerer-7"
+    assert 0.3 <= entry["seconds"] < 30

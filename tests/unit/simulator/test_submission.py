@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.unit.simulator.caller import BODY, Caller
 from tests.unit.simulator.conftest import Start
+from veo_provider.simulator import job
 from veo_provider.simulator.images import look_at
 from veo_provider.simulator.submission import Refusal, read_submission
 
@@ -246,3 +247,11 @@ def test_any_image_is_described(image: str) -> None:
     facts, problem = look_at(image)
     assert facts["kind"] in ("url", "data_uri", "base64", "unreadable")
     assert problem or facts["kind"] in ("url", "data_uri", "base64")
+
+
+@pytest.mark.parametrize("style", ["task", "video", "odd"])
+def test_no_id_looks_like_a_token(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow blanks whatever follows ``eyJ`` in its logs, where ids are looked for."""
+    letters = iter("abeyJ" + 19 * "x" + 24 * "y")
+    monkeypatch.setattr("veo_provider.simulator.job.secrets.choice", lambda _: next(letters))
+    assert 24 * "y" in job.new_id(style)
