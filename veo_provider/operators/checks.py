@@ -7,16 +7,16 @@ from typing import Any
 
 from veo_provider.api.calls import id_problem
 
-MAX_SECONDS = 30 * 86_400
+MAX_WAIT_SECONDS = 30 * 86_400
 """The longest wait: a number that no date can hold would fail the task after it has paid."""
 
 
 def check_waiting(**seconds: Any) -> list[str]:
     """List what is wrong with the arguments for waiting, by their names."""
     return [
-        f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_SECONDS}"
+        f"{name}: {value!r} is not a number of seconds above 0 and at most {MAX_WAIT_SECONDS}"
         for name, value in seconds.items()
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_WAIT_SECONDS
     ]
 
 
