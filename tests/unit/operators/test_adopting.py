@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +118,16 @@ async def test_an_adoption_replaces_nothing_that_another_process_writes(
     monkeypatch.setattr(stores.TaskStateLedger, "claim", overtaken)
     assert await run(ti, generation_id=found, **NO_WAIT) == found
     assert record(ti).generation_id == "theirs"
+
+
+async def test_what_an_adoption_follows_stays_known(
+    ti: Task, gateway: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", f"file://{tmp_path}")
+    first = await run(ti)
+    found = await run(Task(task_id="another"))
+    assert await run(ti.cleared(), generation_id=found) == found
+    files = sorted((tmp_path / "default" / "dag" / "run" / "generate" / "-1").iterdir())
+    assert [file.name for file in files] == ["000001.json", "000002.json"]
+    assert json.loads(files[1].read_text())["earlier"] == [first]
+    assert json.loads(files[0].read_text())["generation_id"] == first
