@@ -131,9 +131,11 @@ class Story:
     def failed(self, error: VeoError) -> None:
         """Note why there is no video."""
         lost = error.reason is Reason.UNKNOWN_SUBMIT
+        generation_id = error.generation_id or self.facts.get("generation_id")
+        known = self.facts.get("status") or ("submitted" if generation_id else "not submitted")
         self.facts |= {
-            "generation_id": error.generation_id or self.facts.get("generation_id"),
-            "status": "unknown" if lost else self.facts.get("status", "not submitted"),
+            "generation_id": generation_id,
+            "status": "unknown" if lost else known,
             "reason": error.reason.value,
             "message": str(error),
         }

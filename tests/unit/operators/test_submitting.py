@@ -105,6 +105,7 @@ async def test_an_id_that_cannot_be_written(times: int, gateway: Simulator, caps
         assert isinstance(caught.value, AirflowFailException)
         assert ids(gateway)[0] in str(caught.value)
         assert ti.xcoms["veo_generation"]["generation_id"] == ids(gateway)[0]
+        assert ti.xcoms["veo_generation"]["status"] == "submitted"
     assert f"Submitted generation {ids(gateway)[0]}" in capsys.readouterr().out
 
 

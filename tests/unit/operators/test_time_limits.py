@@ -167,7 +167,9 @@ async def test_a_connection_that_is_wrong_by_now_hides_no_id(
         operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
     # Airflow says this of a connection that it can't read just now.
     monkeypatch.delenv("AIRFLOW_CONN_VEO_DEFAULT")
+    later = ti.retried()
     with pytest.raises(VeoConnectionNotFoundError, match=known):
-        await run(ti.retried())
+        await run(later)
+    assert later.xcoms["veo_generation"]["status"] == "submitted"
     with pytest.raises(VeoConnectionNotFoundError, match=known):
         operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
