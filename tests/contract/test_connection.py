@@ -73,6 +73,15 @@ def test_no_network(connect: Callable[..., str]) -> None:
     assert f"No answer from http://127.0.0.1:{port}" in message
 
 
+def test_a_connection_that_the_task_may_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: str) -> None:
+        raise PermissionError("Access denied for connection 'veo'")
+
+    monkeypatch.setattr(VeoHook, "get_connection", denied)
+    with pytest.raises(VeoConfigurationError, match="Access denied"):
+        _ = VeoHook("veo").connection
+
+
 def test_no_such_connection() -> None:
     fine, message = VeoHook("nowhere").test_connection()
     assert not fine
