@@ -74,7 +74,7 @@ def test_no_network(connect: Callable[..., str]) -> None:
 
 
 def test_a_connection_that_the_task_may_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(_: str) -> None:
+    def denied(*_: object) -> None:
         raise PermissionError("Access denied for connection 'veo'")
 
     monkeypatch.setattr(VeoHook, "get_connection", denied)
