@@ -139,6 +139,9 @@ class Book:
         try:
             there = self._ledger.read()
             if there is not None and there.generation_id == record.generation_id:
+                if record.max_tries > there.max_tries:
+                    # From here on the clear has been answered: what follows are retries.
+                    self._ledger.write(replace(there, max_tries=record.max_tries, try_number=record.try_number))
                 return
             if there is not None:
                 record = replace(record, number=there.number + 1, earlier=there.followed())

@@ -137,7 +137,7 @@ class Submitter:
         """
         self.generation_id = generation_id
         seen = self._hook.poll(generation_id)
-        if isinstance(seen, Problem):
+        if isinstance(seen, Problem) and self._book.known_id() != generation_id:
             self._log.warning("Generation %s can't be recorded now: %s", generation_id, seen.message)
             return Obtained(generation_id, None, seen=seen)
         return self._adopt(generation_id, "", seen)

@@ -13,7 +13,7 @@ import pytest
 from tests.support.tasks import Task
 from tests.unit.operators.test_tries import NO_WAIT, ids, killed_at, record, run
 from tests.unit.operators.test_veo import both, complete, operator, sync
-from veo_provider.exceptions import VeoNotFoundError, VeoUnknownSubmitError, VeoValidationError
+from veo_provider.exceptions import VeoDeadlineError, VeoNotFoundError, VeoUnknownSubmitError, VeoValidationError
 from veo_provider.ledger import stores
 from veo_provider.ledger.record import Record, SubmitPhase
 from veo_provider.simulator import Simulator
@@ -131,3 +131,19 @@ async def test_what_an_adoption_follows_stays_known(
     assert [file.name for file in files] == ["000001.json", "000002.json"]
     assert json.loads(files[1].read_text())["earlier"] == [first]
     assert json.loads(files[0].read_text())["generation_id"] == first
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_clear_with_its_own_id_has_been_answered(answers: bool, ti: Task, gateway: Simulator) -> None:
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:never", timeout=0.3)
+    [known] = ids(gateway)
+    cleared = ti.cleared()
+    if not answers:
+        gateway.inject({"on": "poll", "kind": "status", "status": 502, "times": 1})
+    with pytest.raises(VeoDeadlineError):
+        await run(cleared, generation_id=known, timeout=0.3)
+    # Airflow's own retry, of a DAG whose author has taken the argument out: nobody has cleared it again.
+    with pytest.raises(VeoDeadlineError, match=known):
+        await run(cleared.retried(), "A dog", timeout=0.3)
+    assert ids(gateway) == [known]
