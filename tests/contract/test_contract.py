@@ -197,6 +197,16 @@ def test_get_generation_returns_a_failure_and_raises_a_problem(server: RawServer
         hook.get_generation("abc")
 
 
+async def test_the_triggerers_hook_gets_a_generation_too(server: RawServer, conn_id: str) -> None:
+    server.answer(
+        Reply(200, {"status": "failed", "error": "high load"}), Reply(400, {"code": "task_not_exist", "message": "x"})
+    )
+    async with VeoAsyncHook(conn_id) as hook:
+        assert (await hook.get_generation("abc")).phase == "failed"
+        with pytest.raises(VeoPermanentError, match="abc"):
+            await hook.get_generation("abc")
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_what_is_quoted_holds_no_key_and_no_signature(mode: str, server: RawServer, conn_id: str) -> None:
     words = "Wrong key Bearer sk-contract-0123456789 for https://b/i.png?X-Amz-Signature=s3cret"

@@ -61,7 +61,7 @@ class VeoAsyncHook(BaseHook):
             self._asking = Asking(generation_id)
         return await self._shared.poll(self._asking, by)
 
-    async def getfound(self, generation_id: str) -> Generation:
+    async def get_generation(self, generation_id: str) -> Generation:
         """Ask for a generation; as :meth:`VeoHook.get_generation`."""
         return generation_of(generation_id, await self.poll(generation_id))
 

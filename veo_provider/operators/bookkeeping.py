@@ -54,11 +54,17 @@ class Book:
         Find the ledger before anything is sent.
 
         :raises VeoConfigurationError: the folder for it is none, or there is none and ``reuse`` needs one.
+        :raises VeoLedgerUnavailableError: it can't be reached just now.
         """
         try:
             ledger, index = self._ledger, self._index
-        except Exception as error:
+        except (ValueError, TypeError, ImportError) as error:
             raise VeoConfigurationError(f"[veo] ledger_path is wrong, so nothing was sent: {_named(error)}") from error
+        except Exception as error:
+            # Its connection may be one that Airflow can't read just now, its credentials a server's that is away.
+            raise VeoLedgerUnavailableError(
+                f"The ledger can't be reached, so nothing was sent: {_named(error)}"
+            ) from error
         if self._reuse and index is None:
             raise VeoConfigurationError("reuse=True needs a folder for the ledger: set [veo] ledger_path")
         if not ledger.crash_safe:

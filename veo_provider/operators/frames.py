@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from veo_provider.api.images import (
     MAX_IMAGE_BYTES,
@@ -29,7 +29,6 @@ _LASTING = (
     NotADirectoryError,
     ValueError,
     ImportError,
-    AirflowNotFoundException,
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, run
@@ -16,12 +17,13 @@ from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoDeadlineError,
     VeoInvalidRequestError,
-    VeoLedgerError,
+    VeoLedgerUnavailableError,
     VeoServerError,
     VeoTransientError,
     VeoValidationError,
 )
 from veo_provider.ledger.reuse import ReuseIndex
+from veo_provider.operators import bookkeeping
 from veo_provider.simulator import Simulator
 
 MODEL = "veo-3.1-fast-generate-preview"
@@ -153,8 +155,21 @@ async def test_reuse_needs_a_folder(gateway: Simulator) -> None:
 
 async def test_a_folder_that_is_none_sends_nothing(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", "nowhere://x")
-    with pytest.raises((VeoConfigurationError, VeoLedgerError, VeoTransientError), match="nothing was sent"):
+    with pytest.raises(VeoConfigurationError, match="nothing was sent"):
         await run(Task())
+    assert submits(gateway) == 0
+
+
+@pytest.mark.parametrize("error", [AirflowNotFoundException("isn't defined"), ConnectionError("no metadata server")])
+async def test_a_folder_that_cannot_be_reached_now_is_tried_again(
+    error: Exception, ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(bookkeeping, "ledger_for", away)
+    with pytest.raises(VeoLedgerUnavailableError, match="nothing was sent"):
+        await run(ti)
     assert submits(gateway) == 0
 
 

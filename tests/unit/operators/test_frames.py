@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from tests.unit.api.test_request import BASE
 from veo_provider.api.request import RequestError, parse_request
@@ -37,6 +38,8 @@ class Storage:
         (PermissionError(13, "S3CRET"), "PermissionError (Permission denied)"),
         (OSError("S3CRET", "S3CRET"), "OSError."),
         (RuntimeError("The conn_id `key:S3CRET` isn't defined"), "RuntimeError."),
+        # Said also of a connection that can't be read just now.
+        (AirflowNotFoundException("The conn_id `S3CRET` isn't defined"), "AirflowNotFoundException."),
     ],
 )
 def test_what_cannot_be_read_is_said_without_a_secret(
