@@ -101,7 +101,8 @@ def decide(record: Record | None, current: Try, seen: Seen | None = None) -> Dec
             return Decision(Action.STAND_BACK, f"another process of try {record.try_number} may be sending just now")
         return _after_unknown(record, current)
     cleared = current.max_tries > record.max_tries
-    changed = current.digest not in (None, record.digest)
+    # Of what was adopted nobody knows the request: a clear of it is no wish for another.
+    changed = bool(record.digest) and current.digest not in (None, record.digest)
     if record.phase is SubmitPhase.DONE:
         return _after_success(record, current, cleared=cleared, changed=changed)
     if cleared and changed and not current.keeps:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -140,21 +141,46 @@ class Book:
         except Exception as error:  # noqa: BLE001 - each store raises classes of its own
             self._log.warning("The record couldn't be written: %s", _named(error))
 
-    def adopt(self, record: Record) -> None:
-        """Write the record of a generation that was submitted elsewhere: nothing is bought, so nothing may fail."""
+    def adopt(self, generation_id: str, *, base_url: str, conn_id: str, digest: str = "", model: str = "") -> None:
+        """
+        Record a generation that was submitted elsewhere: nothing is bought, so nothing may fail.
+
+        :param generation_id: its id, which the gateway knows.
+        :param base_url: the gateway.
+        :param conn_id: by which connection it is asked.
+        :param digest: of the request that it was made of, if that is known.
+        :param model: by which model it was made, if that is known.
+        """
+        ti = self._context["ti"]
         try:
             there = self._ledger.read()
-            if there is not None and there.generation_id == record.generation_id:
-                if record.max_tries > there.max_tries:
-                    # From here on the clear has been answered: what follows are retries.
-                    self._ledger.write(replace(there, max_tries=record.max_tries, try_number=record.try_number))
+            if there is not None and there.generation_id == generation_id:
+                if ti.max_tries > there.max_tries:
+                    self.answer(there, ti.max_tries)
                 return
-            if there is not None:
-                record = replace(record, number=there.number + 1, earlier=there.followed())
+            record = Record(
+                phase=SubmitPhase.SUBMITTED,
+                nonce=uuid.uuid4().hex,
+                try_number=ti.try_number,
+                max_tries=ti.max_tries,
+                digest=digest,
+                sent_at=time.time(),
+                model=model,
+                base_url=base_url,
+                conn_id=conn_id,
+                generation_id=generation_id,
+                earlier=there.followed() if there else (),
+                number=there.number + 1 if there else 1,
+            )
             if not self._ledger.claim(record, there):
-                self._log.warning("Generation %s isn't recorded: another process was faster", record.generation_id)
+                self._log.warning("Generation %s isn't recorded: another process was faster", generation_id)
         except Exception as error:  # noqa: BLE001 - as in note()
-            self._log.warning("Generation %s couldn't be recorded: %s", record.generation_id, _named(error))
+            self._log.warning("Generation %s couldn't be recorded: %s", generation_id, _named(error))
+
+    def answer(self, record: Record, max_tries: int) -> None:
+        """Note that a clear has been answered by what there was: what follows are retries."""
+        # Not the try: the record is still of the one that submitted, at the time that it says.
+        self.note(replace(record, max_tries=max_tries))
 
     def done(self, generation_id: str) -> None:
         """Note that the task has succeeded. The record stays: Airflow may still lose the success."""

@@ -207,6 +207,14 @@ class Run:
         if problem is not None:
             raise error_for(problem, outcome.generation_id)
         story.push()
+        if str(self._task.generation_id).strip() == outcome.generation_id:
+            # Where the first poll failed it isn't recorded yet.
+            facts = story.facts
+            self._book.adopt(
+                outcome.generation_id,
+                base_url=str(facts.get("base_url", "")),
+                conn_id=str(facts.get("veo_conn_id", self._task.veo_conn_id)),
+            )
         return self._succeed(outcome.generation_id)
 
     def _succeed(self, generation_id: str) -> str:

@@ -144,7 +144,14 @@ class Submitter:
 
     def _adopt(self, generation_id: str, model: str, seen: Seen) -> Obtained:
         self.generation_id = generation_id
-        self._book.adopt(replace(self._intent(None, model), phase=SubmitPhase.SUBMITTED, generation_id=generation_id))
+        connection = self._hook.connection
+        self._book.adopt(
+            generation_id,
+            base_url=connection.base_url,
+            conn_id=connection.conn_id,
+            digest=self._current.digest or "",
+            model=model,
+        )
         return Obtained(generation_id, None, seen=seen)
 
     def _earlier(self, record: Record, decision: Decision, seen: Seen | None) -> Obtained:
@@ -173,8 +180,7 @@ class Submitter:
                 generation_id=record.generation_id,
             )
         if self._current.max_tries > record.max_tries:
-            # From here on the clear has been answered: what follows are retries.
-            self._book.note(replace(record, max_tries=self._current.max_tries, try_number=self._current.try_number))
+            self._book.answer(record, self._current.max_tries)
         self.generation_id = record.generation_id
         return Obtained(
             str(record.generation_id),

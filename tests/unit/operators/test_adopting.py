@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.tasks import Task
+from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import NO_WAIT, ids, killed_at, record, run
 from tests.unit.operators.test_veo import both, complete, operator, sync
 from veo_provider.exceptions import VeoDeadlineError, VeoNotFoundError, VeoUnknownSubmitError, VeoValidationError
@@ -147,3 +148,78 @@ async def test_a_clear_with_its_own_id_has_been_answered(answers: bool, ti: Task
     with pytest.raises(VeoDeadlineError, match=known):
         await run(cleared.retried(), "A dog", timeout=0.3)
     assert ids(gateway) == [known]
+
+
+async def test_an_adoption_whose_first_poll_fails_is_recorded_at_its_success(ti: Task, gateway: Simulator) -> None:
+    found = await run(Task(task_id="another"))
+    gateway.inject({"on": "poll", "kind": "status", "status": 502, "times": 1})
+    assert await run(ti, generation_id=found) == found
+    # Airflow has lost the success, and the author has taken the argument out.
+    assert await run(ti.retried()) == found
+    assert ids(gateway) == [found]
+
+
+async def test_such_an_adoption_answers_an_unknown_submit(ti: Task, gateway: Simulator) -> None:
+    with pytest.raises(VeoUnknownSubmitError):
+        await run(ti, "A cat sim:lost_answer")
+    [found] = ids(gateway)
+    gateway.inject({"on": "poll", "kind": "status", "status": 502, "times": 1})
+    cleared = ti.cleared()
+    assert await run(cleared, generation_id=found) == found
+    assert await run(cleared.retried(), "A cat sim:lost_answer") == found
+    assert ids(gateway) == [found]
+
+
+async def test_such_an_adoption_answers_a_clear(ti: Task, gateway: Simulator) -> None:
+    first = await run(ti)
+    found = await run(Task(task_id="another"))
+    gateway.inject({"on": "poll", "kind": "status", "status": 502, "times": 1})
+    cleared = ti.cleared()
+    assert await run(cleared, generation_id=found) == found
+    assert await run(cleared.retried()) == found
+    assert ids(gateway) == [first, found]
+
+
+async def test_an_id_that_nobody_waits_for_replaces_no_record(ti: Task, gateway: Simulator) -> None:
+    with pytest.raises(VeoUnknownSubmitError):
+        await run(ti, "A cat sim:lost_answer")
+    await run(ti.cleared(), generation_id="task_mistyped", **NO_WAIT)
+    with pytest.raises(VeoUnknownSubmitError):
+        await run(ti.cleared().cleared())
+
+
+async def test_a_clear_takes_an_adopted_generation_up(ti: Task, gateway: Simulator) -> None:
+    with pytest.raises(VeoDeadlineError):
+        await run(Task(task_id="another"), "A cat sim:never", timeout=0.3)
+    [found] = ids(gateway)
+    with pytest.raises(VeoDeadlineError, match="a clear of the task takes it up"):
+        await run(ti, generation_id=found, timeout=0.3)
+    with pytest.raises(VeoDeadlineError, match=found):
+        await run(ti.cleared(), "A cat sim:never", timeout=0.3)
+    assert ids(gateway) == [found]
+
+
+@pytest.mark.parametrize("adopts", [False, True])
+async def test_a_cleared_run_executes_a_try_twice(
+    adopts: bool, ti: Task, gateway: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clear of a finished run moves its start; what it had submitted is its own all the same."""
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", f"file://{tmp_path}")
+    ti = replace(ti, run_started=datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:never", timeout=0.3)
+    [known] = ids(gateway)
+    cleared = replace(ti.cleared(), run_started=datetime.now(UTC))
+    for again, given in ((cleared, known if adopts else ""), (cleared.executed_again(), "")):
+        with pytest.raises(VeoDeadlineError, match=known):
+            await run(again, "A cat sim:never", timeout=0.3, generation_id=given)
+    assert ids(gateway) == [known]
+
+
+async def test_a_ledger_that_fails_fails_no_adoption(gateway: Simulator) -> None:
+    class Away(TaskState):
+        def set(self, key: str, value: Any, **options: Any) -> None:
+            raise ConnectionError("the API server is away")
+
+    found = await run(Task(task_id="another"))
+    assert await run(Task(task_state_store=Away()), generation_id=found) == found
