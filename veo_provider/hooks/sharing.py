@@ -138,8 +138,8 @@ class SharedConnection:
         except VeoConfigurationError as error:
             return Problem(error.reason, error.message)
         except AirflowNotFoundException:
-            # The worker has read it before it deferred.
-            return Problem(Reason.CONFIGURATION, not_found(self._conn_id), transient=True)
+            # As any other look-up that fails; the worker has read it before it deferred.
+            return Problem(Reason.INTERNAL, not_found(self._conn_id), transient=True)
         except Exception as error:  # noqa: BLE001 - Airflow's API server may be restarting
             words = f"The connection {self._conn_id!r} couldn't be looked up: {type(error).__name__}"
             return Problem(Reason.INTERNAL, words, transient=True)

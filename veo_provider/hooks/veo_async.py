@@ -41,8 +41,7 @@ class VeoAsyncHook(BaseHook):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        shared, self._entered = self._shared, None
-        await shared.leave()
+        await self._shared.leave()
 
     @property
     def _shared(self) -> SharedConnection:

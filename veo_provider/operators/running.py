@@ -88,6 +88,8 @@ class Run:
         try:
             with closing(self._task.hook):
                 event = event_instead(self._task.hook, generation_id, next_kwargs)
+        except AirflowTaskTimeout as error:
+            raise too_late(generation_id) from error
         except VeoError as error:
             raise error.about(generation_id) from None
         return "execute_complete", {"event": event}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Reason
 from veo_provider.api.text import mapping
-from veo_provider.exceptions import VeoError, VeoProtocolError
+from veo_provider.exceptions import VeoError, VeoProtocolError, VeoValidationError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import GENERATION_XCOM
 from veo_provider.triggers.event import from_payload
@@ -132,7 +132,9 @@ class Story:
         """Note why there is no video."""
         lost = error.reason is Reason.UNKNOWN_SUBMIT
         generation_id = error.generation_id or self.facts.get("generation_id")
-        known = self.facts.get("status") or ("submitted" if generation_id else "not submitted")
+        # A request that was refused here is none, whatever an earlier one has made.
+        submitted = generation_id and not isinstance(error, VeoValidationError)
+        known = self.facts.get("status") or ("submitted" if submitted else "not submitted")
         self.facts |= {
             "generation_id": generation_id,
             "status": "unknown" if lost else known,

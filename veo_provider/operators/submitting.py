@@ -197,12 +197,9 @@ class Submitter:
             return None
         seen = self._hook.poll(found)
         if isinstance(seen, Problem) and seen.transient:
-            raise error_for(
-                replace(
-                    seen, message=f"{seen.message}. reuse=True would buy again what may be there: nothing was sent"
-                ),
-                found,
-            )
+            # It isn't this task's generation: the error names it in its text alone.
+            said = f"{seen.message.rstrip('.')}. reuse=True doesn't buy again what generation {found} may hold"
+            raise error_for(replace(seen, message=f"{said}: nothing was sent. To buy all the same: reuse=False"))
         if isinstance(seen, Problem) or not seen.videos:
             return None
         self._log.info("The same request has made generation %s, which is still there: it is reused", found)

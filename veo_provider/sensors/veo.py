@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
     XComArg,
 )
 
-from veo_provider.exceptions import VeoContentPolicyError, VeoError, VeoValidationError
+from veo_provider.exceptions import VeoConnectionNotFoundError, VeoContentPolicyError, VeoError, VeoValidationError
 from veo_provider.operators.checks import check_choices, check_flags, check_generation_id, check_waiting
 from veo_provider.operators.links import VeoConsoleLink, VeoVideosLink
 
@@ -124,12 +124,14 @@ class VeoGenerationSensor(BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Come back from the triggerer, also where Airflow has ended the waiting."""
         from veo_provider.compat import TRIGGER_FAILED
-        from veo_provider.operators.waiting import event_instead
+        from veo_provider.operators.waiting import event_instead, too_late
 
         if next_method == TRIGGER_FAILED:
             try:
                 with closing(self.hook):
                     event = event_instead(self.hook, self._checked_id(), next_kwargs)
+            except AirflowTaskTimeout as error:
+                self._raise(too_late(str(self.generation_id)), error)
             except VeoError as error:
                 self._raise(error, error)
             next_method, next_kwargs = "execute_complete", {"event": event}
@@ -140,7 +142,11 @@ class VeoGenerationSensor(BaseSensorOperator):
         from veo_provider.api.problem import Problem
         from veo_provider.api.waiting import judge
 
-        story = self._story(context)
+        try:
+            story = self._story(context)
+        except VeoConnectionNotFoundError as error:
+            self.log.warning("Generation %s can't be asked for now, waiting on: %s", self.generation_id, error)
+            return False
         seen = self.hook.poll(self.generation_id)
         outcome = judge(self.generation_id, seen)
         if outcome is not None:
@@ -179,7 +185,9 @@ class VeoGenerationSensor(BaseSensorOperator):
         if isinstance(error, VeoError) and not isinstance(error, VeoValidationError):
             # The connection may be wrong; the generation is there all the same.
             error.about(str(self.generation_id))
-        if self.soft_fail or self.never_fail:
+        # As in Airflow's own sensors, soft_fail skips what has failed, not what a retry may mend.
+        soft = self.soft_fail and not isinstance(error, VeoConnectionNotFoundError)
+        if soft or self.never_fail:
             raise AirflowSkipException(str(error)) from cause
         if error is cause:
             raise error

@@ -18,6 +18,7 @@ import pytest
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import MAX_RETRY_AFTER, WaitPlan
+from veo_provider.exceptions import VeoTransientError
 from veo_provider.hooks import airflow_connection, http_async, sharing
 from veo_provider.hooks.veo import VeoAsyncHook
 
@@ -243,6 +244,23 @@ async def test_a_connection_that_comes_back_is_waited_for(connect: Callable[...,
         assert not wait.done()
         connect(gateway.url)
         assert (await wait).reason is None
+
+
+async def test_one_may_be_entered_again(connect: Callable[..., None]) -> None:
+    async with listening(Gateway()) as gateway:
+        connect(gateway.url)
+        async with VeoAsyncHook(CONN_ID) as hook:
+            async with hook:
+                await hook.poll("g")
+            assert isinstance(await hook.poll("g"), Generation)
+        await _until(lambda: gateway.open == 0)
+
+
+async def test_a_connection_that_is_not_found_is_an_error_that_may_pass() -> None:
+    async with VeoAsyncHook("nowhere") as hook:
+        with pytest.raises(VeoTransientError, match="connection 'nowhere'") as caught:
+            await hook.get_generation("g")
+    assert caught.value.generation_id == "g"
 
 
 async def test_it_has_to_be_entered() -> None:

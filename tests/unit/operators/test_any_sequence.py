@@ -225,6 +225,14 @@ def _alive(ti: Task) -> Task:
     return Task(task_state_store=plain, try_number=ti.try_number + 1, max_tries=ti.max_tries)
 
 
+def _cleared(ti: Task, world: World, store: Store) -> Task:
+    """Clear it; another one may be bought after what was made of a request with another date, a changed one."""
+    record = _record(store)
+    if record is not None and record.phase in (SubmitPhase.SUBMITTED, SubmitPhase.DONE):
+        world.allowed.add(str(record.generation_id))
+    return ti.cleared()
+
+
 @thorough
 @given(tapes)
 def test_clears_pay_only_for_what_they_ask(tape: list[int]) -> None:
@@ -235,11 +243,7 @@ def test_clears_pay_only_for_what_they_ask(tape: list[int]) -> None:
     for number in range(8):
         result = _try(world, ti, number)
         if world.next() < 40:
-            record = _record(store)
-            if record is not None and record.phase in (SubmitPhase.SUBMITTED, SubmitPhase.DONE):
-                # Its request has another date: a changed request.
-                world.allowed.add(str(record.generation_id))
-            ti = ti.cleared()
+            ti = _cleared(ti, world, store)
         elif isinstance(result, VeoPermanentError):
             break
         else:
@@ -272,11 +276,5 @@ def test_ids_that_a_person_hands_over_pay_nothing(tape: list[int]) -> None:
         given_id = "" if fate < 50 else "mistyped" if fate < 75 or not world.billed else world.billed[-1]
         _try(world, ti, number, generation_id=given_id)
         assert not given_id or len(world.billed) == paid
-        if world.next() < 60:
-            record = _record(store)
-            if record is not None and record.phase in (SubmitPhase.SUBMITTED, SubmitPhase.DONE):
-                world.allowed.add(str(record.generation_id))
-            ti = ti.cleared()
-        else:
-            ti = ti.retried()
+        ti = _cleared(ti, world, store) if world.next() < 60 else ti.retried()
     assert world.wrong == []

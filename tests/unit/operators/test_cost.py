@@ -43,6 +43,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "default"
 
 
+def record_of(folder: Path, task_id: str) -> dict[str, Any]:
+    [path] = folder.rglob(f"{task_id}/-1/000001.json")
+    return dict(json.loads(path.read_text()))
+
+
 def records(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("0*.json"))
 
@@ -86,6 +91,14 @@ async def test_a_limit_does_not_stop_what_is_paid_for(ti: Task, priced: Simulato
     assert await run(ti.retried(), "A cat sim:seconds=1", max_cost=0.01) == ids(priced)[0]
 
 
+async def test_a_limit_after_a_clear_says_that_nothing_was_submitted(ti: Task, priced: Simulator) -> None:
+    await run(ti)
+    cleared = ti.cleared()
+    with pytest.raises(VeoValidationError, match="max_cost"):
+        await run(cleared, max_cost=0.01)
+    assert cleared.xcoms["veo_generation"]["status"] == "not submitted"
+
+
 @pytest.mark.parametrize("limit", ["1", -1, float("nan"), True])
 def test_a_wrong_limit_fails_when_the_dag_is_read(limit: Any) -> None:
     with pytest.raises(VeoValidationError, match="max_cost"):
@@ -98,6 +111,7 @@ async def test_the_same_request_of_another_task_is_reused(ti: Task, gateway: Sim
     assert await run(other, reuse=True) == first
     assert ids(gateway) == [first]
     assert other.xcoms["veo_generation"]["status"] == "succeeded"
+    assert record_of(folder, "other")["model"] == "veo-3.1-fast-generate-preview"
     # Its own retry hands it back, its own clear makes another one.
     assert await run(other.retried(), reuse=True) == first
     second = await run(other.retried().cleared(), reuse=True)
@@ -136,6 +150,11 @@ async def test_a_look_up_that_fails_for_now_buys_nothing(ti: Task, gateway: Simu
     with pytest.raises(VeoServerError, match="nothing was sent") as caught:
         await run(other, reuse=True)
     assert first in str(caught.value)
+    assert "reuse=False" in str(caught.value)
+    assert ".." not in str(caught.value)
+    # It is another task's.
+    facts = other.xcoms["veo_generation"]
+    assert (facts["generation_id"], facts["status"]) == (None, "not submitted")
     assert await run(other.retried(), reuse=True) == first
     assert ids(gateway) == [first]
 

@@ -173,3 +173,21 @@ async def test_a_connection_that_is_wrong_by_now_hides_no_id(
     assert later.xcoms["veo_generation"]["status"] == "submitted"
     with pytest.raises(VeoConnectionNotFoundError, match=known):
         operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
+
+
+async def test_coming_back_closes_the_hook_and_names_the_generation(
+    ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.unit.operators.test_veo import operator
+
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:never", timeout=0.3)
+    [known] = ids(gateway)
+    closed: list[bool] = []
+    monkeypatch.setattr(VeoHook, "close", lambda _: closed.append(True))
+    with pytest.raises(VeoDeadlineError, match=known):
+        operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
+    assert closed
+    _strikes(monkeypatch, VeoHook, "poll", before=True)
+    with pytest.raises(VeoDeadlineError, match=f"execution_timeout.*{known}"):
+        operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)

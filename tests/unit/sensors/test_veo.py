@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
+    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
@@ -22,6 +24,7 @@ from veo_provider.api import waiting
 from veo_provider.api import waiting as module
 from veo_provider.exceptions import (
     VeoConfigurationError,
+    VeoConnectionNotFoundError,
     VeoContentPolicyError,
     VeoDeadlineError,
     VeoNotFoundError,
@@ -234,3 +237,49 @@ def test_an_event_that_cannot_be_read_names_the_generation(event: dict[str, Any]
         task.execute_complete(Task().context, event)
     with pytest.raises(AirflowSkipException, match="task_7"):
         sensor("task_7", soft_fail=True).execute_complete(Task().context, event)
+
+
+def _away(*_: object) -> None:
+    raise AirflowNotFoundException("isn't defined")
+
+
+def test_soft_fail_skips_no_video_whose_connection_is_away(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation_id = submit("A cat")
+    monkeypatch.setattr(VeoHook, "get_connection", _away)
+    with pytest.raises(VeoConnectionNotFoundError, match=generation_id):
+        sensor(generation_id, soft_fail=True).execute(Task().context)
+    with pytest.raises(AirflowSkipException, match=generation_id):
+        sensor(generation_id, never_fail=True).execute(Task().context)
+
+
+def test_a_poke_waits_for_a_connection_that_is_away(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation_id = submit("A cat")
+    asked = sensor(generation_id, deferrable=False, mode="reschedule")
+    with monkeypatch.context() as patch:
+        patch.setattr(VeoHook, "get_connection", _away)
+        assert asked.poke(Task().context) is False
+    assert isinstance(_ended(asked), PokeReturnValue)
+
+
+def _ended(asked: VeoGenerationSensor) -> Any:
+    while (seen := asked.poke(Task().context)) is False:
+        time.sleep(0.05)
+    return seen
+
+
+def test_coming_back_closes_the_hook_and_names_the_generation(
+    gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(VeoHook, "close", lambda _: closed.append(True))
+    failure = {"error": "Trigger timeout"}
+    with pytest.raises(AirflowSensorTimeout, match="task_7"):
+        sensor("task_7", timeout=1).resume_execution("__fail__", failure, Task().context)
+    assert closed
+
+    def late(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(VeoHook, "poll", late)
+    with pytest.raises(VeoDeadlineError, match="task_7"):
+        sensor("task_7").resume_execution("__fail__", failure, Task().context)

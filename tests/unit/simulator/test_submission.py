@@ -255,3 +255,9 @@ def test_no_id_looks_like_a_token(style: str, monkeypatch: pytest.MonkeyPatch) -
     letters = iter("abeyJ" + 19 * "x" + 24 * "y")
     monkeypatch.setattr("veo_provider.simulator.job.secrets.choice", lambda _: next(letters))
     assert 24 * "y" in job.new_id(style)
+
+
+def test_no_long_id_looks_like_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter((b'{"a' + bytes(175), bytes(178)))
+    monkeypatch.setattr("veo_provider.simulator.job.secrets.token_bytes", lambda _: next(made))
+    assert job.new_id("long").startswith("AAAA")
