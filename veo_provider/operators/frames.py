@@ -21,15 +21,9 @@ from veo_provider.api.images import (
 from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest
 from veo_provider.exceptions import VeoStorageError
 
-# What a filesystem raises where a retry would find the same. Whatever else it raises may be the network's.
-_LASTING = (
-    FileNotFoundError,
-    PermissionError,
-    IsADirectoryError,
-    NotADirectoryError,
-    ValueError,
-    ImportError,
-)
+# What a filesystem raises where a retry would find the same. Whatever else it raises may be the network's, and s3fs says
+# PermissionError also of credentials that have just run out and of a clock that is off.
+_LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, ImportError)
 
 
 def read_frames(request: VeoRequest) -> VeoRequest:
