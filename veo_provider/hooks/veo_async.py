@@ -34,14 +34,20 @@ class VeoAsyncHook(BaseHook):
         self.veo_conn_id = veo_conn_id
         self._asking: Asking | None = None
         self._entered: SharedConnection | None = None
+        self._entries = 0
 
     async def __aenter__(self) -> Self:
         self._entered = shared_connection(self.veo_conn_id)
         self._entered.enter()
+        self._entries += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._shared.leave()
+        shared = self._shared
+        self._entries -= 1
+        if not self._entries:
+            self._entered = None
+        await shared.leave()
 
     @property
     def _shared(self) -> SharedConnection:

@@ -79,6 +79,7 @@ class VeoGenerationSensor(BaseSensorOperator):
         self.veo_conn_id = veo_conn_id
         self.deferrable = deferrable
         self.on_filtered = on_filtered
+        self._last_problem = ""
 
     @cached_property
     def hook(self) -> VeoHook:
@@ -142,10 +143,12 @@ class VeoGenerationSensor(BaseSensorOperator):
         from veo_provider.api.problem import Problem
         from veo_provider.api.waiting import judge
 
+        self._last_problem = ""
         try:
             story = self._story(context)
         except VeoConnectionNotFoundError as error:
             self.log.warning("Generation %s can't be asked for now, waiting on: %s", self.generation_id, error)
+            self._last_problem = str(error)
             return False
         seen = self.hook.poll(self.generation_id)
         outcome = judge(self.generation_id, seen)
@@ -154,6 +157,7 @@ class VeoGenerationSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=outcome)
         if isinstance(seen, Problem):
             self.log.warning("Asking for generation %s failed, waiting on: %s", self.generation_id, seen.message)
+            self._last_problem = seen.message
         else:
             self.log.info("Generation %s is %s", self.generation_id, seen.status or "waiting")
         story.waits(seen)
@@ -162,10 +166,13 @@ class VeoGenerationSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """Turn the trigger's event into the sensor's result."""
         from veo_provider.operators.story import Story
+        from veo_provider.operators.waiting import too_late
 
         story = Story.resumed(context, self.log)
         try:
             return self._end(story, story.read(event))
+        except AirflowTaskTimeout as error:
+            self._raise(too_late(str(self.generation_id)), error)
         except (VeoError, AirflowSensorTimeout) as error:
             self._raise(error, error)
 
@@ -177,8 +184,10 @@ class VeoGenerationSensor(BaseSensorOperator):
     def _reschedule(self, context: Context) -> str:
         try:
             outcome: Outcome = super().execute(context)
-        except AirflowSensorTimeout as error:
-            raise AirflowSensorTimeout(f"{error} Generation {self.generation_id} goes on") from error
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            # The skip is that of soft_fail.
+            last = f"couldn't be asked for: {self._last_problem}" if self._last_problem else "goes on"
+            raise type(error)(f"{error} Generation {self.generation_id} {last}") from error
         return self._end(self._story(context), outcome)
 
     def _raise(self, error: Exception, cause: BaseException) -> NoReturn:

@@ -254,6 +254,8 @@ async def test_one_may_be_entered_again(connect: Callable[..., None]) -> None:
                 await hook.poll("g")
             assert isinstance(await hook.poll("g"), Generation)
         await _until(lambda: gateway.open == 0)
+        with pytest.raises(RuntimeError, match="async with"):
+            await hook.poll("g")
 
 
 async def test_a_connection_that_is_not_found_is_an_error_that_may_pass() -> None:

@@ -33,6 +33,7 @@ from veo_provider.exceptions import (
     VeoValidationError,
 )
 from veo_provider.hooks.veo import VeoHook
+from veo_provider.operators.story import Story
 from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.sensors.veo import VeoGenerationSensor
 from veo_provider.simulator import Simulator
@@ -259,6 +260,39 @@ def test_a_poke_waits_for_a_connection_that_is_away(gateway: Simulator, monkeypa
         patch.setattr(VeoHook, "get_connection", _away)
         assert asked.poke(Task().context) is False
     assert isinstance(_ended(asked), PokeReturnValue)
+
+
+def test_a_poke_does_not_wait_for_a_connection_that_is_wrong(
+    gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_VEO_WRONG", json.dumps({"conn_type": "veo", "host": "ftp://x"}))
+    asked = sensor("task_7", deferrable=False, mode="reschedule", veo_conn_id="veo_wrong")
+    with pytest.raises(VeoConfigurationError):
+        asked.poke(Task().context)
+
+
+@in_3
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("away", [False, True])
+def test_a_rescheduled_sensor_says_at_its_timeout_what_it_waited_for(
+    soft: bool, away: bool, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = sensor(submit("A sim:never"), deferrable=False, mode="reschedule", timeout=0.0001, soft_fail=soft)
+    if away:
+        monkeypatch.setattr(VeoHook, "get_connection", _away)
+    with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout) as caught:
+        task.execute(RescheduledTask().context)
+    last = "couldn't be asked for: Airflow has no connection" if away else "goes on"
+    assert f"Generation {task.generation_id} {last}" in str(caught.value)
+
+
+def test_a_time_limit_on_the_way_back_names_the_generation(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(Story, "read", late)
+    with pytest.raises(VeoDeadlineError, match="task_7"):
+        sensor("task_7").execute_complete(Task().context, {})
 
 
 def _ended(asked: VeoGenerationSensor) -> Any:
