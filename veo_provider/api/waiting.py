@@ -88,6 +88,12 @@ class Outcome:
     retry_after: float | None = None
 
     @property
+    def is_there(self) -> bool:
+        """As :func:`is_there`: whether the gateway has a video, or was seen to be making one."""
+        going_on = self.reason in (Reason.DEADLINE, Reason.INTERNAL)
+        return self.reason is None or (going_on and bool(self.status))
+
+    @property
     def problem(self) -> Problem | None:
         """The same as a problem; ``None`` if there is a video."""
         if self.reason is None:
@@ -123,6 +129,15 @@ class Tell(Protocol):
 
 Seen: TypeAlias = Generation | Problem
 Waiting: TypeAlias = Generator[Sleep | Ask | Outcome, Seen | None, None]
+
+
+def is_there(seen: Seen) -> bool:
+    """
+    Tell whether the gateway has a video, or is making one.
+
+    An answer without a status, ``"data": null``, may be given to any id.
+    """
+    return not isinstance(seen, Problem) and seen.problem is None and bool(seen.status)
 
 
 def judge(generation_id: str, seen: Seen) -> Outcome | None:

@@ -105,9 +105,11 @@ def decide(record: Record | None, current: Try, seen: Seen | None = None) -> Dec
     changed = bool(record.digest) and current.digest not in (None, record.digest)
     if record.phase is SubmitPhase.DONE:
         return _after_success(record, current, cleared=cleared, changed=changed)
-    if cleared and changed and not current.keeps:
-        return Decision(Action.SUBMIT, f"the task was cleared and its request has changed; {_left(record)}", warns=True)
-    if record.base_url != current.base_url:
+    moved = record.base_url != current.base_url
+    if cleared and (changed or moved) and not current.keeps:
+        what = "its request has changed" if changed else "its connection leads elsewhere"
+        return Decision(Action.SUBMIT, f"the task was cleared and {what}; {_left(record)}", warns=True)
+    if moved:
         return Decision(Action.REFUSE_ELSEWHERE, f"it was submitted to {record.base_url}, not to {current.base_url}")
     if seen is None:
         return Decision(Action.ASK, f"try {record.try_number} submitted generation {record.generation_id}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from veo_provider.hooks.veo import VeoHook
     from veo_provider.ledger.stores import Ledger
 
 WRITE_PAUSES = (0.5, 2.0, 5.0, 10.0, 20.0, 20.0)
@@ -137,17 +138,16 @@ class Book:
     def note(self, record: Record) -> None:
         """Write what may also stay unwritten: what is in the ledger is on the safe side."""
         try:
-            self._write(record)
+            self._write(record, unless_replaced=True)
         except Exception as error:  # noqa: BLE001 - each store raises classes of its own
             self._log.warning("The record couldn't be written: %s", _named(error))
 
-    def adopt(self, generation_id: str, *, base_url: str, conn_id: str, digest: str = "", model: str = "") -> None:
+    def adopt(self, generation_id: str, hook: VeoHook, *, digest: str = "", model: str = "") -> None:
         """
         Record a generation that was submitted elsewhere: nothing is bought, so nothing may fail.
 
         :param generation_id: its id, which the gateway knows.
-        :param base_url: the gateway.
-        :param conn_id: by which connection it is asked.
+        :param hook: how it is asked for.
         :param digest: of the request that it was made of, if that is known.
         :param model: by which model it was made, if that is known.
         """
@@ -158,6 +158,9 @@ class Book:
                 if ti.max_tries > there.max_tries:
                     self.answer(there, ti.max_tries)
                 return
+            if there is not None and there.try_number > ti.try_number:
+                self._log.warning("Generation %s isn't recorded: a later try has taken this one's place", generation_id)
+                return
             record = Record(
                 phase=SubmitPhase.SUBMITTED,
                 nonce=uuid.uuid4().hex,
@@ -166,8 +169,8 @@ class Book:
                 digest=digest,
                 sent_at=time.time(),
                 model=model,
-                base_url=base_url,
-                conn_id=conn_id,
+                base_url=hook.connection.base_url,
+                conn_id=hook.connection.conn_id,
                 generation_id=generation_id,
                 earlier=there.followed() if there else (),
                 number=there.number + 1 if there else 1,
@@ -204,14 +207,21 @@ class Book:
             return None
         return None if record is None else record.generation_id
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: Record, *, unless_replaced: bool = False) -> None:
         for pause in WRITE_PAUSES:
             try:
-                return self._ledger.write(record)
+                return self._write_once(record, unless_replaced)
             except Exception as error:  # noqa: BLE001 - as in note()
                 self._log.warning("The record couldn't be written, once more in %s s: %s", pause, _named(error))
                 time.sleep(pause)
-        return self._ledger.write(record)
+        return self._write_once(record, unless_replaced)
+
+    def _write_once(self, record: Record, unless_replaced: bool) -> None:
+        # Another process may have bought meanwhile; what it has written is worth more.
+        if unless_replaced and (there := self._ledger.read()) is not None and there.nonce != record.nonce:
+            self._log.warning("The record isn't written: another process has written one")
+        else:
+            self._ledger.write(record)
 
     def _take_back(self, intent: Record) -> None:
         """Leave no intent behind of which a later try would think that it was sent."""

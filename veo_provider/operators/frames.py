@@ -21,8 +21,8 @@ from veo_provider.api.images import (
 from veo_provider.api.request import IMAGE_FIELDS, RequestError, VeoRequest
 from veo_provider.exceptions import VeoStorageError
 
-# What a filesystem raises where a retry would find the same. Whatever else it raises may be the network's, and s3fs says
-# PermissionError also of credentials that have just run out and of a clock that is off.
+# What a filesystem raises where a retry would find the same. Whatever else it raises may be the network's; s3fs raises
+# PermissionError also for credentials that have just run out and for a clock that is off.
 _LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, ImportError)
 
 

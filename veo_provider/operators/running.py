@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
@@ -72,9 +72,9 @@ class Run:
         except AirflowTaskTimeout as error:
             if self._generation_id is None:
                 raise
-            return self._fail(story, too_late(self._generation_id), error)
+            self._fail(story, too_late(self._generation_id), error)
         except VeoError as error:
-            return self._fail(story, error)
+            self._fail(story, error)
         finally:
             task.hook.close()
 
@@ -82,16 +82,17 @@ class Run:
         """Return what to go on with after the deferral: where Airflow has ended it, with an event of our own."""
         if next_method != TRIGGER_FAILED:
             return next_method, next_kwargs
-        generation_id = self._known_id(Story.resumed(self._context, self._log))
+        story = Story.resumed(self._context, self._log)
+        generation_id = self._known_id(story)
         if generation_id is None:
             return next_method, next_kwargs
         try:
             with closing(self._task.hook):
                 event = event_instead(self._task.hook, generation_id, next_kwargs)
         except AirflowTaskTimeout as error:
-            raise too_late(generation_id) from error
+            self._fail(story, too_late(generation_id), error)
         except VeoError as error:
-            raise error.about(generation_id) from None
+            self._fail(story, error)
         return "execute_complete", {"event": event}
 
     def complete(self, event: Any) -> str:
@@ -99,8 +100,12 @@ class Run:
         story = Story.resumed(self._context, self._log)
         try:
             return self._finish(story, story.read(event))
+        except AirflowTaskTimeout as error:
+            if (known := self._known_id(story)) is None:
+                raise
+            self._fail(story, too_late(known), error)
         except VeoError as error:
-            return self._fail(story, error)
+            self._fail(story, error)
 
     def say_that_it_goes_on(self) -> None:
         """Say what a kill leaves behind."""
@@ -205,33 +210,33 @@ class Run:
 
     def _finish(self, story: Story, outcome: Outcome) -> str:
         story.end(outcome)
+        if outcome.is_there and self._named_id() == outcome.generation_id:
+            # Where the first poll failed it isn't recorded yet.
+            self._book.adopt(outcome.generation_id, self._task.hook)
         problem = outcome.problem
         if problem is not None:
             raise error_for(problem, outcome.generation_id)
         story.push()
-        if str(self._task.generation_id).strip() == outcome.generation_id:
-            # Where the first poll failed it isn't recorded yet.
-            facts = story.facts
-            self._book.adopt(
-                outcome.generation_id,
-                base_url=str(facts.get("base_url", "")),
-                conn_id=str(facts.get("veo_conn_id", self._task.veo_conn_id)),
-            )
         return self._succeed(outcome.generation_id)
 
     def _succeed(self, generation_id: str) -> str:
         self._book.done(generation_id)
         return generation_id
 
+    def _named_id(self) -> str | None:
+        """Return the id that was handed over, if it is one."""
+        given = self._task.generation_id
+        return None if check_generation_id(given) else str(given).strip()
+
     def _known_id(self, story: Story) -> str | None:
         known: str | None = story.facts.get("generation_id")
-        return known or self._book.known_id()
+        return known or self._named_id() or self._book.known_id()
 
-    def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> str:
+    def _fail(self, story: Story, error: VeoError, cause: BaseException | None = None) -> NoReturn:
         if error.generation_id is None and (known := self._known_id(story)):
             # The connection may be wrong by now; the generation that a try before this one bought is still there.
             error = error.about(known)
-        story.failed(error)
+        story.failed(error, buys=self._submitter is not None and self._submitter.buys)
         story.push()
         if isinstance(error, VeoContentPolicyError) and self._task.on_filtered == "skip":
             raise AirflowSkipException(str(error)) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Reason
 from veo_provider.api.text import mapping
-from veo_provider.exceptions import VeoError, VeoProtocolError, VeoValidationError
+from veo_provider.exceptions import VeoError, VeoProtocolError
 from veo_provider.operators.metrics import Metrics
 from veo_provider.operators.xcoms import GENERATION_XCOM
 from veo_provider.triggers.event import from_payload
@@ -128,13 +128,16 @@ class Story:
             self._count_failure(outcome.reason)
         self._metrics.count("veo.polls", outcome.polls)
 
-    def failed(self, error: VeoError) -> None:
-        """Note why there is no video."""
+    def failed(self, error: VeoError, *, buys: bool) -> None:
+        """
+        Note why there is no video.
+
+        :param error: why.
+        :param buys: this try wanted to submit, and hasn't: a generation that the error names is an earlier one's.
+        """
         lost = error.reason is Reason.UNKNOWN_SUBMIT
-        generation_id = error.generation_id or self.facts.get("generation_id")
-        # A request that was refused here is none, whatever an earlier one has made.
-        submitted = generation_id and not isinstance(error, VeoValidationError)
-        known = self.facts.get("status") or ("submitted" if submitted else "not submitted")
+        generation_id = None if buys else error.generation_id or self.facts.get("generation_id")
+        known = self.facts.get("status") or ("submitted" if generation_id else "not submitted")
         self.facts |= {
             "generation_id": generation_id,
             "status": "unknown" if lost else known,

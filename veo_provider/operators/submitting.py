@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.resending import pause_before_resend
 from veo_provider.api.text import printable
+from veo_provider.api.waiting import is_there
 from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoError,
@@ -81,6 +82,8 @@ class Submitter:
         self._log = log
         self.sending = False
         """Whether a request is on its way just now."""
+        self.buys = False
+        """Whether this try wants to submit, and hasn't yet: what an earlier one has made isn't its own then."""
         self.generation_id: str | None = None
         """The generation that is, or may be, the task's."""
 
@@ -115,7 +118,7 @@ class Submitter:
                     said = printable(f"{type(problem).__name__}: {problem}")
                     self._log.warning("No request was made this time (%s)", said)
                 return self._earlier(record, decision, seen)
-        self.generation_id = None
+        self.generation_id, self.buys = None, True
         if request is None:
             raise problem or AssertionError
         # Whoever clears a task wants another video than the one that there is.
@@ -130,28 +133,22 @@ class Submitter:
         """
         Take a generation up that was submitted elsewhere.
 
-        It is recorded, so that what comes later finds it; but not before the gateway knows it: a mistyped id must not
-        take the place of a submit that may have been billed.
+        It is recorded, so that what comes later finds it; but only if the gateway has it, and it hasn't failed: neither
+        a mistyped id nor a dead one must take the place of a submit that may have been billed.
 
         :param generation_id: its id.
         """
         self.generation_id = generation_id
         seen = self._hook.poll(generation_id)
-        if isinstance(seen, Problem) and self._book.known_id() != generation_id:
+        if is_there(seen) or self._book.known_id() == generation_id:
+            return self._adopt(generation_id, "", seen)
+        if isinstance(seen, Problem):
             self._log.warning("Generation %s can't be recorded now: %s", generation_id, seen.message)
-            return Obtained(generation_id, None, seen=seen)
-        return self._adopt(generation_id, "", seen)
+        return Obtained(generation_id, None, seen=seen)
 
     def _adopt(self, generation_id: str, model: str, seen: Seen) -> Obtained:
         self.generation_id = generation_id
-        connection = self._hook.connection
-        self._book.adopt(
-            generation_id,
-            base_url=connection.base_url,
-            conn_id=connection.conn_id,
-            digest=self._current.digest or "",
-            model=model,
-        )
+        self._book.adopt(generation_id, self._hook, digest=self._current.digest or "", model=model)
         return Obtained(generation_id, None, seen=seen)
 
     def _earlier(self, record: Record, decision: Decision, seen: Seen | None) -> Obtained:
@@ -196,7 +193,7 @@ class Submitter:
         if found is None:
             return None
         seen = self._hook.poll(found)
-        if isinstance(seen, Problem) and seen.transient:
+        if isinstance(seen, Problem) and seen.reason not in (Reason.NOT_FOUND, Reason.RESULT_GONE):
             # It isn't this task's generation: the error names it in its text alone.
             said = f"{seen.message.rstrip('.')}. reuse=True doesn't buy again what generation {found} may hold"
             raise error_for(replace(seen, message=f"{said}: nothing was sent. To buy all the same: reuse=False"))
@@ -232,7 +229,7 @@ class Submitter:
                 if not self._hook.request_began:
                     self._book.note(replace(intent, phase=SubmitPhase.REFUSED))
                 raise
-            self.sending = False
+            self.sending = self.buys = False
             try:
                 # Before anything that can fail: from here on the log knows the id.
                 self._log.info("Submitted generation %s to %s", generation_id, intent.base_url)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from veo_provider.api.problem import Reason
+from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import Outcome, WaitPlan, judge
 from veo_provider.compat import TRIGGER_ON_KILL, TRIGGER_TIMEOUTS
 from veo_provider.exceptions import VeoDeadlineError
@@ -67,10 +67,12 @@ def event_instead(hook: VeoHook, generation_id: str, failure: Mapping[str, Any] 
     :param failure: what Airflow says of it.
     """
     error = str((failure or {}).get("error", "unknown"))
-    outcome = judge(generation_id, hook.poll(generation_id)) or Outcome(
+    seen = hook.poll(generation_id)
+    outcome = judge(generation_id, seen) or Outcome(
         generation_id,
         Reason.DEADLINE if error in TRIGGER_TIMEOUTS else Reason.INTERNAL,
         f"Airflow ended the waiting: {error}. Is a triggerer running, with this provider installed? The generation, "
         "and its bill, go on at the gateway: a retry or a clear of the task takes it up again",
+        status="" if isinstance(seen, Problem) else seen.status,
     )
     return to_payload(outcome)

@@ -144,10 +144,13 @@ class Hook:
     def wait(self, plan: Any) -> Any:
         from veo_provider.api.waiting import Outcome, judge
 
+        status = ""
         for _ in range(3):
-            if outcome := judge(plan.generation_id, self.poll(plan.generation_id)):
+            seen = self.poll(plan.generation_id)
+            if outcome := judge(plan.generation_id, seen):
                 return outcome
-        return Outcome(plan.generation_id, Reason.DEADLINE, "late")
+            status = status if isinstance(seen, Problem) else seen.status
+        return Outcome(plan.generation_id, Reason.DEADLINE, "late", status=status)
 
 
 def _try(world: World, ti: Task, number: int, **arguments: Any) -> BaseException | str:
@@ -267,14 +270,19 @@ def test_clears_that_keep_pay_once(tape: list[int]) -> None:
 @thorough
 @given(tapes)
 def test_ids_that_a_person_hands_over_pay_nothing(tape: list[int]) -> None:
-    """For one try the right one, or one that nobody knows: what a clear means afterwards stays the same."""
+    """For one try one of its own, or one that nobody knows: what a clear means afterwards stays the same."""
     world = World(tape)
     store = Store(world)
     ti = Task(task_state_store=store, max_tries=2)
     for number in range(8):
         fate, paid = world.next(), len(world.billed)
-        given_id = "" if fate < 50 else "mistyped" if fate < 75 or not world.billed else world.billed[-1]
+        given_id = "" if fate < 50 else "mistyped" if fate < 65 or not paid else world.billed[fate % paid]
         _try(world, ti, number, generation_id=given_id)
         assert not given_id or len(world.billed) == paid
+        record = _record(store)
+        if record and record.generation_id == given_id and world.ended.get(given_id) not in ("failed", "refused"):
+            # Whoever hands over one that is alive, or finished, gives the others up.
+            world.allowed.update(world.billed)
+            world.allowed.discard(given_id)
         ti = _cleared(ti, world, store) if world.next() < 60 else ti.retried()
     assert world.wrong == []

@@ -16,6 +16,7 @@ from tests.unit.operators.test_veo import operator
 from veo_provider.exceptions import (
     VeoConfigurationError,
     VeoDeadlineError,
+    VeoError,
     VeoInvalidRequestError,
     VeoLedgerUnavailableError,
     VeoServerError,
@@ -157,6 +158,19 @@ async def test_a_look_up_that_fails_for_now_buys_nothing(ti: Task, gateway: Simu
     assert (facts["generation_id"], facts["status"]) == (None, "not submitted")
     assert await run(other.retried(), reuse=True) == first
     assert ids(gateway) == [first]
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "forbidden"), (401, "fail_to_fetch_task"), (401, "invalid_key")])
+async def test_a_look_up_that_is_refused_buys_nothing(
+    status: int, code: str, ti: Task, gateway: Simulator, folder: Path
+) -> None:
+    first = await run(ti, reuse=True)
+    gateway.inject({"on": "poll", "kind": "status", "status": status, "body": {"code": code}, "times": 1})
+    other = Task(task_id="other", max_tries=2)
+    with pytest.raises(VeoError, match=f"what generation {first} may hold: nothing was sent"):
+        await run(other, reuse=True)
+    assert ids(gateway) == [first]
+    assert await run(other.retried(), reuse=True) == first
 
 
 async def test_a_failed_generation_is_not_noted(ti: Task, gateway: Simulator, folder: Path) -> None:
