@@ -74,6 +74,11 @@ class Decision:
     warns: bool = False
 
 
+def is_foreign(record: Record, try_number: int, run_started_at: float | None) -> bool:
+    """Tell whether a record is of a deleted run of the same name: of no earlier try, and sent before the run began."""
+    return record.try_number >= try_number and record.sent_at < (run_started_at or 0)
+
+
 def decide(record: Record | None, current: Try, seen: Seen | None = None) -> Decision:
     """
     Decide what a try does about the submit of an earlier one.
@@ -91,13 +96,12 @@ def decide(record: Record | None, current: Try, seen: Seen | None = None) -> Dec
     """
     if record is None:
         return Decision(Action.SUBMIT, "nothing was submitted before")
-    earlier = record.try_number < current.try_number
-    if not earlier and record.sent_at < (current.run_started_at or 0):
+    if is_foreign(record, current.try_number, current.run_started_at):
         return Decision(Action.REFUSE_FOREIGN, f"it is of {_when(record.sent_at)}, before this run began")
     if record.phase is SubmitPhase.REFUSED:
         return Decision(Action.SUBMIT, f"the gateway refused the submit of try {record.try_number}")
     if record.phase is SubmitPhase.SUBMITTING:
-        if not earlier:
+        if record.try_number >= current.try_number:
             return Decision(Action.STAND_BACK, f"another process of try {record.try_number} may be sending just now")
         return _after_unknown(record, current)
     cleared = current.max_tries > record.max_tries

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from veo_provider.api.text import printable
 from veo_provider.exceptions import VeoConfigurationError, VeoLedgerError, VeoLedgerUnavailableError
+from veo_provider.ledger.decision import is_foreign
 from veo_provider.ledger.record import Record, SubmitPhase
 from veo_provider.ledger.reuse import ReuseIndex
 from veo_provider.ledger.stores import folder_from_config, ledger_for
@@ -154,13 +155,14 @@ class Book:
         ti = self._context["ti"]
         try:
             there = self._ledger.read()
-            if there is not None and there.generation_id == generation_id:
-                if ti.max_tries > there.max_tries:
-                    self.answer(there, ti.max_tries)
-                return
-            if there is not None and there.try_number > ti.try_number:
-                self._log.warning("Generation %s isn't recorded: a later try has taken this one's place", generation_id)
-                return
+            if there is not None and not is_foreign(there, ti.try_number, self.run_started_at):
+                if there.generation_id == generation_id:
+                    if ti.max_tries > there.max_tries:
+                        self.answer(there, ti.max_tries)
+                    return
+                if there.try_number > ti.try_number:
+                    self._log.warning("Generation %s isn't recorded: a later try has bought another", generation_id)
+                    return
             record = Record(
                 phase=SubmitPhase.SUBMITTED,
                 nonce=uuid.uuid4().hex,

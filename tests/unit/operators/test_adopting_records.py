@@ -209,6 +209,18 @@ async def test_an_adopted_record_is_of_its_own_try(
         await run(Task(run_started=began + timedelta(seconds=60)))
 
 
+@pytest.mark.parametrize("same", [False, True])
+async def test_an_adoption_replaces_the_record_of_a_deleted_run(
+    same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateway: Simulator
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VEO__LEDGER_PATH", f"file://{tmp_path}")
+    old = await run(Task(try_number=3))
+    found = old if same else await run(Task(task_id="another"))
+    anew = Task(run_started=datetime.now(UTC), max_tries=2)
+    assert await run(anew, generation_id=found) == found
+    assert await run(anew.retried()) == found
+
+
 async def test_what_was_reused_is_kept_by_a_retry_and_bought_anew_by_a_changed_clear(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ti: Task, gateway: Simulator
 ) -> None:
