@@ -63,6 +63,7 @@ class Generation:
     :param generation_id: the gateway's task id.
     :param phase: where it stands.
     :param status: the gateway's own word, in lower case.
+    :param named: whether the answer names it: one that doesn't, and has no status, may be given to any id.
     :param known_status: whether the contract lists that word; an unlisted one counts as waiting.
     :param progress: percent, where given.
     :param videos: the videos, if it succeeded.
@@ -76,6 +77,7 @@ class Generation:
     generation_id: str
     phase: Phase
     status: str
+    named: bool = False
     known_status: bool = True
     progress: int | None = None
     videos: tuple[Video, ...] = ()
@@ -129,16 +131,18 @@ def read_generation(answer: Answer, generation_id: str) -> Generation | Problem:
             task = document["data"]
     if "status" not in task and not _urls(task) and is_error(document):
         return problem_of(Kind.POLL, answer)
-    other = _other_id(document, task, generation_id)
-    if other is not None:
+    named = _ids(document, task)
+    # A number may be the row in the gateway's own table.
+    others = [value for value in named if not value.isdecimal()]
+    if others and generation_id not in named:
         return Problem(
             Reason.SERVER,
-            f"The gateway was asked for generation {generation_id} and answered about {other}",
+            f"The gateway was asked for generation {generation_id} and answered about {printable(others[0], 100)}",
             transient=True,
             status_code=answer.status,
             request_id=request_id(answer),
         )
-    return _read_task(task, generation_id, request_id(answer))
+    return replace(_read_task(task, generation_id, request_id(answer)), named=generation_id in named)
 
 
 def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None) -> Generation:
@@ -169,13 +173,10 @@ def _read_task(task: Mapping[str, Any], generation_id: str, request: str | None)
     )
 
 
-def _other_id(document: Mapping[str, Any], task: Mapping[str, Any], generation_id: str) -> str | None:
-    """Return an id that an answer names, unless one of those that it names is the one that was asked for."""
+def _ids(document: Mapping[str, Any], task: Mapping[str, Any]) -> list[str]:
+    """Return the ids that an answer names, the likeliest first."""
     places = [(place, name) for name in ("task_id", "id") for place in (task, document)]
-    named = [str(place[name]).strip() for place, name in places if place.get(name)]
-    # A number may be the row in the gateway's own table.
-    others = [value for value in named if not value.isdecimal()]
-    return printable(others[0], 100) if others and generation_id not in named else None
+    return [str(place[name]).strip() for place, name in places if place.get(name)]
 
 
 def _failure(task: Mapping[str, Any], status: str) -> Problem:

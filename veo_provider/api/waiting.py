@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from veo_provider.api.failures import missing_samples
-from veo_provider.api.generation import Generation, Phase
+from veo_provider.api.generation import FAILED, Generation, Phase
 from veo_provider.api.pace import Pace
 from veo_provider.api.problem import Problem, Reason
 
@@ -32,6 +32,9 @@ EARLY_PAUSE = 30.0
 MIN_PAUSE = 0.05
 LATE_START_SPREAD = 5.0
 MAX_HISTORY = 12
+
+# There was a generation, or will never be a video of it.
+_OVER = (Reason.NOT_FOUND, Reason.RESULT_GONE, Reason.NO_VIDEO, Reason.CONTENT_POLICY)
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ class Outcome:
     @property
     def is_there(self) -> bool:
         """As :func:`is_there`: whether the gateway has a video, or was seen to be making one."""
-        going_on = self.reason in (Reason.DEADLINE, Reason.INTERNAL)
-        return self.reason is None or (going_on and bool(self.status))
+        over = self.reason in _OVER or self.status in FAILED
+        return self.reason is None or (bool(self.status) and not over)
 
     @property
     def problem(self) -> Problem | None:
@@ -135,9 +138,9 @@ def is_there(seen: Seen) -> bool:
     """
     Tell whether the gateway has a video, or is making one.
 
-    An answer without a status, ``"data": null``, may be given to any id.
+    An answer like ``"data": null`` may be given to any id.
     """
-    return not isinstance(seen, Problem) and seen.problem is None and bool(seen.status)
+    return not isinstance(seen, Problem) and seen.problem is None and (seen.named or bool(seen.status))
 
 
 def judge(generation_id: str, seen: Seen) -> Outcome | None:

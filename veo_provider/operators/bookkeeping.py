@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from veo_provider.hooks.veo import VeoHook
     from veo_provider.ledger.stores import Ledger
 
 WRITE_PAUSES = (0.5, 2.0, 5.0, 10.0, 20.0, 20.0)
@@ -143,12 +142,13 @@ class Book:
         except Exception as error:  # noqa: BLE001 - each store raises classes of its own
             self._log.warning("The record couldn't be written: %s", _named(error))
 
-    def adopt(self, generation_id: str, hook: VeoHook, *, digest: str = "", model: str = "") -> None:
+    def adopt(self, generation_id: str, *, base_url: str, conn_id: str, digest: str = "", model: str = "") -> None:
         """
         Record a generation that was submitted elsewhere: nothing is bought, so nothing may fail.
 
         :param generation_id: its id, which the gateway knows.
-        :param hook: how it is asked for.
+        :param base_url: the gateway.
+        :param conn_id: by which connection it is asked.
         :param digest: of the request that it was made of, if that is known.
         :param model: by which model it was made, if that is known.
         """
@@ -171,8 +171,8 @@ class Book:
                 digest=digest,
                 sent_at=time.time(),
                 model=model,
-                base_url=hook.connection.base_url,
-                conn_id=hook.connection.conn_id,
+                base_url=base_url,
+                conn_id=conn_id,
                 generation_id=generation_id,
                 earlier=there.followed() if there else (),
                 number=there.number + 1 if there else 1,

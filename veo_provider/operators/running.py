@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTas
 
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.request import RequestError, VeoRequest, parse_request
+from veo_provider.api.text import printable
 from veo_provider.api.waiting import DEFAULT_INTERVAL, FIRST_POLL_DELAY, Outcome, WaitPlan, judge
 from veo_provider.compat import TRIGGER_FAILED
 from veo_provider.exceptions import VeoConfigurationError, VeoContentPolicyError, VeoError, VeoValidationError
@@ -212,12 +213,23 @@ class Run:
         story.end(outcome)
         if outcome.is_there and self._named_id() == outcome.generation_id:
             # Where the first poll failed it isn't recorded yet.
-            self._book.adopt(outcome.generation_id, self._task.hook)
+            self._record_named(story, outcome.generation_id)
         problem = outcome.problem
         if problem is not None:
             raise error_for(problem, outcome.generation_id)
         story.push()
         return self._succeed(outcome.generation_id)
+
+    def _record_named(self, story: Story, generation_id: str) -> None:
+        facts = story.facts
+        try:
+            if "base_url" not in facts:
+                # The XCom is lost.
+                story.asked(self._task.hook.connection, None)
+        except Exception as error:  # noqa: BLE001 - bookkeeping never fails a paid task
+            self._log.warning("Generation %s couldn't be recorded: %s", generation_id, printable(str(error)))
+        else:
+            self._book.adopt(generation_id, base_url=str(facts["base_url"]), conn_id=str(facts["veo_conn_id"]))
 
     def _succeed(self, generation_id: str) -> str:
         self._book.done(generation_id)

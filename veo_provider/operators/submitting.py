@@ -147,8 +147,15 @@ class Submitter:
         return Obtained(generation_id, None, seen=seen)
 
     def _adopt(self, generation_id: str, model: str, seen: Seen) -> Obtained:
-        self.generation_id = generation_id
-        self._book.adopt(generation_id, self._hook, digest=self._current.digest or "", model=model)
+        self.generation_id, self.buys = generation_id, False
+        connection = self._hook.connection
+        self._book.adopt(
+            generation_id,
+            base_url=connection.base_url,
+            conn_id=connection.conn_id,
+            digest=self._current.digest or "",
+            model=model,
+        )
         return Obtained(generation_id, None, seen=seen)
 
     def _earlier(self, record: Record, decision: Decision, seen: Seen | None) -> Obtained:
@@ -193,7 +200,13 @@ class Submitter:
         if found is None:
             return None
         seen = self._hook.poll(found)
-        if isinstance(seen, Problem) and seen.reason not in (Reason.NOT_FOUND, Reason.RESULT_GONE):
+        if not isinstance(seen, Problem) and seen.problem is None and not is_there(seen):
+            seen = Problem(Reason.SERVER, "The gateway says nothing of it just now", transient=True)
+        if isinstance(seen, Problem) and seen.reason not in (
+            Reason.NOT_FOUND,
+            Reason.RESULT_GONE,
+            Reason.CONTENT_POLICY,
+        ):
             # It isn't this task's generation: the error names it in its text alone.
             said = f"{seen.message.rstrip('.')}. reuse=True doesn't buy again what generation {found} may hold"
             raise error_for(replace(seen, message=f"{said}: nothing was sent. To buy all the same: reuse=False"))

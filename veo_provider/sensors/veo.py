@@ -185,8 +185,9 @@ class VeoGenerationSensor(BaseSensorOperator):
         try:
             outcome: Outcome = super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            # The skip is that of soft_fail.
-            last = f"couldn't be asked for: {self._last_problem}" if self._last_problem else "goes on"
+            # soft_fail makes skips of timeouts, and of what a poke raises.
+            problem = str(error.__cause__) if isinstance(error.__cause__, VeoError) else self._last_problem
+            last = f"couldn't be asked for at last: {problem}" if problem else "goes on"
             raise type(error)(f"{error} Generation {self.generation_id} {last}") from error
         return self._end(self._story(context), outcome)
 

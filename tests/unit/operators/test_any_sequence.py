@@ -231,7 +231,8 @@ def _alive(ti: Task) -> Task:
 def _cleared(ti: Task, world: World, store: Store) -> Task:
     """Clear it; another one may be bought after what was made of a request with another date, a changed one."""
     record = _record(store)
-    if record is not None and record.phase in (SubmitPhase.SUBMITTED, SubmitPhase.DONE):
+    # Of what was handed over nobody knows the request, so while it isn't done a clear takes it up.
+    if record is not None and (record.phase is SubmitPhase.DONE or (record.generation_id and record.digest)):
         world.allowed.add(str(record.generation_id))
     return ti.cleared()
 
@@ -277,10 +278,12 @@ def test_ids_that_a_person_hands_over_pay_nothing(tape: list[int]) -> None:
     for number in range(8):
         fate, paid = world.next(), len(world.billed)
         given_id = "" if fate < 50 else "mistyped" if fate < 65 or not paid else world.billed[fate % paid]
+        before = _record(store)
         _try(world, ti, number, generation_id=given_id)
         assert not given_id or len(world.billed) == paid
         record = _record(store)
-        if record and record.generation_id == given_id and world.ended.get(given_id) not in ("failed", "refused"):
+        taken = record is not None and record.generation_id == given_id and record != before
+        if taken and world.ended.get(given_id) not in ("failed", "refused"):
             # Whoever hands over one that is alive, or finished, gives the others up.
             world.allowed.update(world.billed)
             world.allowed.discard(given_id)

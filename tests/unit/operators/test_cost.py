@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout
 
 from tests.support.tasks import Task, TaskState
 from tests.unit.operators.test_tries import ids, run
@@ -160,12 +160,41 @@ async def test_a_look_up_that_fails_for_now_buys_nothing(ti: Task, gateway: Simu
     assert ids(gateway) == [first]
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, "forbidden"), (401, "fail_to_fetch_task"), (401, "invalid_key")])
+async def test_what_a_filter_took_away_is_bought_anew(ti: Task, gateway: Simulator, folder: Path) -> None:
+    first = await run(ti, reuse=True)
+    filtered = {"code": "fail_to_fetch_task", "message": "Support codes: 29310472"}
+    gateway.inject({"on": "poll", "kind": "status", "status": 400, "body": filtered, "times": 1})
+    assert await run(Task(task_id="other"), reuse=True) != first
+
+
+async def test_a_reused_generation_is_a_fact_whatever_comes_later(
+    ti: Task, gateway: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    first = await run(ti, reuse=True)
+    other = Task(task_id="other")
+    monkeypatch.setattr(bookkeeping.Book, "done", late)
+    with pytest.raises(VeoDeadlineError, match=first):
+        await run(other, reuse=True)
+    assert other.xcoms["veo_generation"]["generation_id"] == first
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {"code": "forbidden"}),
+        (401, {"code": "fail_to_fetch_task"}),
+        (401, {"code": "invalid_key"}),
+        (200, {"code": "success", "data": None}),
+    ],
+)
 async def test_a_look_up_that_is_refused_buys_nothing(
-    status: int, code: str, ti: Task, gateway: Simulator, folder: Path
+    status: int, body: dict[str, Any], ti: Task, gateway: Simulator, folder: Path
 ) -> None:
     first = await run(ti, reuse=True)
-    gateway.inject({"on": "poll", "kind": "status", "status": status, "body": {"code": code}, "times": 1})
+    gateway.inject({"on": "poll", "kind": "status", "status": status, "body": body, "times": 1})
     other = Task(task_id="other", max_tries=2)
     with pytest.raises(VeoError, match=f"what generation {first} may hold: nothing was sent"):
         await run(other, reuse=True)

@@ -262,6 +262,7 @@ def test_a_poke_waits_for_a_connection_that_is_away(gateway: Simulator, monkeypa
     assert isinstance(_ended(asked), PokeReturnValue)
 
 
+@in_3
 def test_a_poke_does_not_wait_for_a_connection_that_is_wrong(
     gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +270,10 @@ def test_a_poke_does_not_wait_for_a_connection_that_is_wrong(
     asked = sensor("task_7", deferrable=False, mode="reschedule", veo_conn_id="veo_wrong")
     with pytest.raises(VeoConfigurationError):
         asked.poke(Task().context)
+    for skips in ("soft_fail", "never_fail"):
+        asked = sensor("task_7", deferrable=False, mode="reschedule", veo_conn_id="veo_wrong", **{skips: True})
+        with pytest.raises(AirflowSkipException, match=r"task_7 couldn't be asked for at last: Connection 'veo_wrong'"):
+            asked.execute(RescheduledTask().context)
 
 
 @in_3
@@ -282,7 +287,7 @@ def test_a_rescheduled_sensor_says_at_its_timeout_what_it_waited_for(
         monkeypatch.setattr(VeoHook, "get_connection", _away)
     with pytest.raises(AirflowSkipException if soft else AirflowSensorTimeout) as caught:
         task.execute(RescheduledTask().context)
-    last = "couldn't be asked for: Airflow has no connection" if away else "goes on"
+    last = "couldn't be asked for at last: Airflow has no connection" if away else "goes on"
     assert f"Generation {task.generation_id} {last}" in str(caught.value)
 
 
