@@ -33,7 +33,7 @@ MIN_PAUSE = 0.05
 LATE_START_SPREAD = 5.0
 MAX_HISTORY = 12
 
-# There was a generation, or will never be a video of it.
+# After these there is no such generation, or there will never be a video of it.
 _OVER = (Reason.NOT_FOUND, Reason.RESULT_GONE, Reason.NO_VIDEO, Reason.CONTENT_POLICY)
 
 

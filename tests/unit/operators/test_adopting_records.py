@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, TaskDeferred
 
 from tests.support.tasks import Task, TaskState
-from tests.unit.operators.test_tries import NO_WAIT, ids, record, run
+from tests.unit.operators.test_tries import NO_WAIT, ids, record, run, unended
 from tests.unit.operators.test_veo import operator, run_deferred
 from veo_provider.exceptions import (
     VeoConfigurationError,
@@ -46,13 +46,6 @@ def other_task() -> Task:
     return Task(task_id="another", task_state_store=TaskState())
 
 
-async def unended(gateway: Simulator) -> str:
-    """Submit a generation of another task that never ends."""
-    with pytest.raises(VeoDeadlineError):
-        await run(other_task(), "A cat sim:never", **SHORT)
-    return ids(gateway)[-1]
-
-
 async def failed(gateway: Simulator) -> str:
     with pytest.raises(VeoGenerationFailedError):
         await run(other_task(), "A cat sim:failed=high_load")
@@ -80,7 +73,7 @@ async def test_a_late_success_replaces_no_later_try(ti: Task, gateway: Simulator
 async def test_a_clear_lets_go_of_an_adopted_generation_whose_connection_has_moved(
     ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = await unended(gateway)
+    found = await unended(other_task(), gateway)
     with pytest.raises(VeoDeadlineError):
         await run(ti, generation_id=found, **SHORT)
     [name] = [name for name in os.environ if name.startswith("AIRFLOW_CONN_VEO")]
@@ -97,7 +90,7 @@ async def test_a_clear_lets_go_of_an_adopted_generation_whose_connection_has_mov
 async def test_what_was_seen_alive_is_recorded_at_a_deadline_too(
     ended_by_airflow: bool, ti: Task, gateway: Simulator
 ) -> None:
-    found = await unended(gateway)
+    found = await unended(other_task(), gateway)
     gateway.inject(PASSING)
     task = operator(generation_id=found, timeout=1.5)
     with pytest.raises(TaskDeferred) as deferred:
@@ -126,9 +119,7 @@ async def test_a_failed_id_replaces_no_unknown_submit(ti: Task, gateway: Simulat
 @ledgers
 async def test_a_failed_id_replaces_no_generation_that_runs(ti: Task, gateway: Simulator) -> None:
     old = await failed(gateway)
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", **SHORT)
-    mine = ids(gateway)[-1]
+    mine = await unended(ti, gateway)
     with pytest.raises(VeoGenerationFailedError, match=old):
         await run(ti.cleared(), generation_id=old)
     with pytest.raises(VeoDeadlineError, match=mine):
@@ -145,7 +136,7 @@ async def test_an_answer_that_any_id_may_get_records_nothing(ti: Task, gateway: 
 
 
 async def test_an_answer_that_names_the_id_is_enough(ti: Task, gateway: Simulator) -> None:
-    found = await unended(gateway)
+    found = await unended(other_task(), gateway)
     without_status = {"task_id": found, "url": "", "format": "mp4"}
     gateway.inject({"on": "poll", "kind": "status", "status": 200, "body": without_status, "times": 1})
     await run(ti, generation_id=found, **NO_WAIT)
@@ -153,7 +144,7 @@ async def test_an_answer_that_names_the_id_is_enough(ti: Task, gateway: Simulato
 
 
 async def test_what_is_refused_after_it_was_seen_alive_is_recorded(ti: Task, gateway: Simulator) -> None:
-    found = await unended(gateway)
+    found = await unended(other_task(), gateway)
     gateway.inject(PASSING)
     refused = {"on": "poll", "kind": "status", "status": 403, "body": {"code": "forbidden"}, "times": None}
     gateway.inject({**refused, "skip": 1})
@@ -174,9 +165,7 @@ async def test_an_id_that_was_never_seen_is_not_recorded_at_its_deadline(ti: Tas
 async def test_its_own_id_answers_a_clear_even_if_the_gateway_is_away(
     ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", **SHORT)
-    [mine] = ids(gateway)
+    mine = await unended(ti, gateway)
     gateway.inject(PASSING)
     cleared = ti.cleared()
     with monkeypatch.context() as patch:
@@ -274,9 +263,7 @@ async def test_what_was_reused_is_kept_by_a_retry_and_bought_anew_by_a_changed_c
 
 
 async def test_a_clear_is_answered_once(ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", **SHORT)
-    [mine] = ids(gateway)
+    mine = await unended(ti, gateway)
     cleared = ti.cleared()
     for again, prompt in ((cleared, "A cat sim:never"), (cleared.retried(), "A cat of another day sim:never")):
         with pytest.raises(VeoDeadlineError, match=mine):
@@ -285,8 +272,7 @@ async def test_a_clear_is_answered_once(ti: Task, gateway: Simulator) -> None:
 
 
 async def test_an_answered_clear_replaces_nothing_that_another_process_writes(ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", **SHORT)
+    await unended(ti, gateway)
     store, real = ti.task_state_store, ti.task_state_store.set
     calls: list[str] = []
 

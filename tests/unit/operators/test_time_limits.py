@@ -15,7 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from tests.contract.test_contract import REQUEST
 from tests.support.tasks import Task, TaskState
-from tests.unit.operators.test_tries import ids, record, run
+from tests.unit.operators.test_tries import ids, record, run, unended
+from tests.unit.operators.test_veo import operator
 from veo_provider.exceptions import VeoConfigurationError, VeoConnectionNotFoundError, VeoDeadlineError, VeoError
 from veo_provider.hooks import veo as hooks
 from veo_provider.hooks.time_limit import LimitedSession, WatchedAdapter
@@ -155,14 +156,10 @@ async def test_it_may_strike_while_a_pool_takes_a_connection_back(
 async def test_a_connection_that_is_wrong_by_now_hides_no_id(
     ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", timeout=0.3)
-    [known] = ids(gateway)
+    known = await unended(ti, gateway)
     monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", '{"conn_type": "veo", "extra": {"oops": 1}}')
     with pytest.raises(VeoConfigurationError, match=known):
         await run(ti.retried())
-    from tests.unit.operators.test_veo import operator
-
     with pytest.raises(VeoConfigurationError, match=known):
         operator("A cat").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
     # Airflow says this of a connection that it can't read just now.
@@ -178,11 +175,7 @@ async def test_a_connection_that_is_wrong_by_now_hides_no_id(
 async def test_coming_back_closes_the_hook_and_names_the_generation(
     ti: Task, gateway: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.unit.operators.test_veo import operator
-
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", timeout=0.3)
-    [known] = ids(gateway)
+    known = await unended(ti, gateway)
     closed: list[bool] = []
     monkeypatch.setattr(VeoHook, "close", lambda _: closed.append(True))
     with pytest.raises(VeoDeadlineError, match=known):

@@ -50,6 +50,15 @@ def ids(gateway: Simulator) -> list[str]:
     return [submit["generation_id"] for submit in gateway.ledger()["submits"] if submit["billed"]]
 
 
+async def unended(ti: Task, gateway: Simulator) -> str:
+    """Let a task give up waiting, and return its generation, which never ends."""
+    before = ids(gateway)
+    with pytest.raises(VeoDeadlineError):
+        await run(ti, "A cat sim:never", timeout=0.3)
+    assert ids(gateway)[:-1] == before
+    return ids(gateway)[-1]
+
+
 @every
 async def test_a_success_that_airflow_lost_is_handed_back(how: dict[str, Any], ti: Task, gateway: Simulator) -> None:
     first = await run(ti, **how)
