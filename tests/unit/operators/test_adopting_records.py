@@ -20,7 +20,9 @@ from veo_provider.exceptions import (
     VeoDeadlineError,
     VeoGenerationFailedError,
     VeoLedgerError,
+    VeoNotFoundError,
     VeoPermissionError,
+    VeoResultGoneError,
     VeoUnknownSubmitError,
 )
 from veo_provider.hooks.veo import VeoHook
@@ -124,6 +126,21 @@ async def test_a_failed_id_replaces_no_generation_that_runs(ti: Task, gateway: S
         await run(ti.cleared(), generation_id=old)
     with pytest.raises(VeoDeadlineError, match=mine):
         await run(ti.cleared().cleared(), "A cat sim:never", **SHORT)
+
+
+@pytest.mark.parametrize("body", [{"status": "succeeded", "url": "expired"}, None], ids=["expired", "unknown"])
+async def test_what_is_gone_after_a_first_look_that_failed_is_not_recorded(
+    body: dict[str, Any] | None, ti: Task, gateway: Simulator
+) -> None:
+    with pytest.raises(VeoUnknownSubmitError):
+        await run(ti, "A cat sim:lost_answer")
+    alive = {"on": "poll", "kind": "status", "status": 200, "body": {"status": "in_progress"}, "times": 1}
+    gateway.inject([PASSING, alive])
+    if body is not None:
+        gateway.inject({"on": "poll", "kind": "status", "status": 200, "body": body, "times": None})
+    with pytest.raises((VeoResultGoneError, VeoNotFoundError), match="task_gone"):
+        await run(ti.cleared(), generation_id="task_gone")
+    assert record(ti).generation_id is None
 
 
 async def test_an_answer_that_any_id_may_get_records_nothing(ti: Task, gateway: Simulator) -> None:
