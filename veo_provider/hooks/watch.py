@@ -13,7 +13,9 @@ class Watch:
     """
     Watches the calls of one session.
 
-    A timer for each call and each read of it, as ``aiohttp`` has them, is a fifth of what a poll costs.
+    A timer for each call and each read of it, as ``aiohttp`` has them, is a fifth of what a poll costs. Time in which
+    the event loop stood still, blocked by somebody else's trigger, isn't counted: what the gateway sent meanwhile is
+    there, only not read yet.
 
     :param connect: seconds until there must be a connection.
     :param silence: seconds without a byte, after that, before a call is ended.
@@ -27,28 +29,41 @@ class Watch:
         self._calls: dict[asyncio.Timeout, list[float]] = {}
         """Of each call: when it must have ended, and when something was last heard of it."""
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look = 0.0
+        self._stood_still = 0.0
+        """Seconds by which looks came late in all. They count as nobody's silence."""
 
     def begin(self, limit: asyncio.Timeout) -> None:
         """Watch a call. ``limit``: the timeout around it, without a time of its own."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         self._calls[limit] = [now + self._total, now + self._connect]
         if self._timer is None:
-            self._look()
+            self._look_again()
 
     def heard(self, limit: asyncio.Timeout) -> None:
         """Note that something came."""
         if limit in self._calls:
-            self._calls[limit][1] = asyncio.get_running_loop().time()
+            self._calls[limit][1] = self._now()
 
     def end(self, limit: asyncio.Timeout) -> None:
         """No longer watch a call."""
         self._calls.pop(limit, None)
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() - self._stood_still
+
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        self._stood_still += max(0.0, self._now() - self._next_look)
+        now = self._now()
         for limit, (latest, heard_at) in list(self._calls.items()):
             if now > latest or now > heard_at + self._silence:
                 del self._calls[limit]
-                limit.reschedule(now)
-        self._timer = loop.call_later(min(self._silence, self._total) / LOOKS, self._look) if self._calls else None
+                limit.reschedule(0)
+        self._timer = None
+        if self._calls:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        pause = min(self._silence, self._total) / LOOKS
+        self._next_look = self._now() + pause
+        self._timer = asyncio.get_running_loop().call_later(pause, self._look)

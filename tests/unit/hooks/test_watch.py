@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 
+from tests.support.virtual_time import VirtualLoop, run
 from veo_provider.hooks.watch import Watch
 
 
@@ -22,29 +23,52 @@ async def call(watch: Watch, *pauses: float) -> str:
             finally:
                 watch.end(limit)
     except TimeoutError:
-        return "ended"
+        return f"ended at {asyncio.get_running_loop().time():g}"
     return "whole"
 
 
 @pytest.mark.parametrize(
     ("pauses", "fate"),
     [
-        ((0.2,) * 6, "whole"),
-        ((0.2, 2.4), "ended"),
-        ((1.2, 0.2), "whole"),  # the connection may take its time too
-        ((2.4,), "ended"),
-        ((0.4,) * 14, "ended"),
+        ((2.9,) * 13, "whole"),
+        ((5.9,), "whole"),  # the connection may take its time too
+        ((100.0,), "ended at 7"),
+        ((1.0, 100.0), "ended at 6"),
+        ((1.0, 3.0), "whole"),
+        ((2.9,) * 100, "ended at 41"),
     ],
 )
-async def test_which_calls_are_ended(pauses: tuple[float, ...], fate: str) -> None:
-    watch = Watch(connect=0.8, silence=0.8, total=4.0)
-    seen = await asyncio.gather(call(watch, *pauses), *(call(watch, 0.2, 0.2) for _ in range(5)))
-    assert seen == [fate, *["whole"] * 5]
+def test_which_calls_are_ended(pauses: tuple[float, ...], fate: str) -> None:
+    async def all_calls() -> list[str]:
+        watch = Watch(connect=2.0, silence=4.0, total=40.0)
+        return await asyncio.gather(call(watch, *pauses), *(call(watch, 2.0, 2.0) for _ in range(5)))
+
+    assert run(all_calls()) == [fate, *["whole"] * 5]
 
 
-async def test_it_watches_again_after_a_rest() -> None:
-    watch = Watch(connect=0.0, silence=0.1, total=1.0)
-    assert await call(watch, 0.01) == "whole"
-    await asyncio.sleep(0.3)
-    assert watch._timer is None
-    assert await call(watch, 0.4) == "ended"
+@pytest.mark.parametrize("seconds", [5.0, 500.0])
+def test_a_loop_that_stood_still_ends_no_call(seconds: float) -> None:
+    """What came meanwhile wasn't read yet: with each blocked triggerer all calls would be ended."""
+
+    async def all_calls() -> tuple[str, ...]:
+        watch = Watch(connect=2.0, silence=4.0, total=40.0)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.call_later(2.5, loop.stand_still, seconds)
+        return await asyncio.gather(call(watch, 3.0, 3.0), call(watch, 3.0, 6.0), call(watch))
+
+    sound, silent, _ = run(all_calls())
+    assert sound == "whole"
+    # 4 s of silence after what was heard at 3, when the loop went on, and up to one look.
+    assert silent in (f"ended at {seconds + 7.5:g}", f"ended at {seconds + 8.5:g}")
+
+
+def test_it_watches_again_after_a_rest() -> None:
+    async def calls() -> list[str]:
+        watch = Watch(connect=0.0, silence=4.0, total=40.0)
+        first = await call(watch, 1.0)
+        await asyncio.sleep(1000)
+        assert watch._timer is None
+        return [first, await call(watch, 100.0)]
+
+    assert run(calls()) == ["whole", "ended at 1006"]
