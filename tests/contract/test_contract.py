@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -49,10 +50,14 @@ def _poll(mode: str, conn_id: str, generation_id: str = "abc") -> Seen:
     return asyncio.run(ask())
 
 
+def _read_timeout(reply: Reply) -> float:
+    return 0.4 if reply.stall else 20
+
+
 @pytest.mark.parametrize("row", [*SUBMITS, *ODD_SUBMITS], ids=lambda row: row.name)
-def test_submit(row: Submit, server: RawServer, conn_id: str) -> None:
+def test_submit(row: Submit, server: RawServer, connect: Callable[..., str]) -> None:
     server.answer(row.reply)
-    hook = VeoHook(conn_id)
+    hook = VeoHook(connect(server.url, read_timeout=_read_timeout(row.reply)))
     if row.generation_id is not None:
         assert hook.submit(REQUEST) == row.generation_id
     else:
@@ -74,9 +79,9 @@ def test_submit(row: Submit, server: RawServer, conn_id: str) -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("row", [*POLLS, *ODD_POLLS], ids=lambda row: row.name)
-def test_poll(row: Poll, mode: str, server: RawServer, conn_id: str) -> None:
+def test_poll(row: Poll, mode: str, server: RawServer, connect: Callable[..., str]) -> None:
     server.answer(row.reply)
-    seen = _poll(mode, conn_id)
+    seen = _poll(mode, connect(server.url, read_timeout=_read_timeout(row.reply)))
     if row.phase is None:
         assert isinstance(seen, Problem)
         assert (seen.reason, seen.transient) == (row.reason, row.transient)

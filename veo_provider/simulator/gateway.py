@@ -120,7 +120,7 @@ class Gateway:
         return error_answer(error)
 
     def _start(self, submission: Submission, scenario: Scenario, pollable: bool) -> Job:
-        fails = scenario.failure or submission.late or scenario.filtered or scenario.expired or scenario.never
+        fails = scenario.failure or submission.late or scenario.filtered or scenario.expired
         clip = None
         if pollable and not fails:
             clip = self.clips.clip(_picture(submission, scenario))

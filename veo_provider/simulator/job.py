@@ -87,6 +87,10 @@ class Job:
         count = samples if self.scenario.filtered else min(self.scenario.filter_samples, samples)
         return (FILTERED_REASON.format(code=self.scenario.support_code),) * count
 
+    def end(self) -> None:
+        """Let its time be over."""
+        self.scenario = dataclasses.replace(self.scenario, never=False, seconds=0.0)
+
     @property
     def videos(self) -> tuple[VideoFile, ...]:
         """Its videos, once drawn."""

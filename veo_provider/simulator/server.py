@@ -20,6 +20,7 @@ from veo_provider.simulator.app import make_api, make_store
 from veo_provider.simulator.drawing import require_library
 from veo_provider.simulator.faults import read_faults
 from veo_provider.simulator.gateway import Gateway
+from veo_provider.simulator.job import Job
 from veo_provider.simulator.options import SimulatorOptions
 
 HOST = "127.0.0.1"  # Not an option: a simulator with a known key must not be reachable from elsewhere.
@@ -182,6 +183,14 @@ class Simulator:
         """Forget generations, faults and the ledger."""
         self._ask(lambda gateway: gateway.reset())
 
+    def end(self, generation_id: str) -> None:
+        """
+        End a generation, one with ``sim:never`` too, so that a test decides what happens before.
+
+        :param generation_id: whose time is over.
+        """
+        self._ask(lambda gateway: _known(gateway, generation_id).end())
+
     def video(self, generation_id: str, index: int = 0) -> bytes:
         """
         Return a result's bytes, to compare with what was stored. Waits for nothing.
@@ -191,9 +200,16 @@ class Simulator:
         """
 
         def read(gateway: Gateway) -> bytes:
-            job = gateway.job(generation_id)
-            if job is None or index >= len(job.videos):
+            job = _known(gateway, generation_id)
+            if index >= len(job.videos):
                 raise LookupError(f"no video {index} of {generation_id}")
             return b"".join(job.videos[index].read())
 
         return self._ask(read)
+
+
+def _known(gateway: Gateway, generation_id: str) -> Job:
+    job = gateway.job(generation_id)
+    if job is None:
+        raise LookupError(f"no generation {generation_id}")
+    return job

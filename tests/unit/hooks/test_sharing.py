@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.virtual_time import in_virtual_time
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.api.waiting import MAX_RETRY_AFTER, WaitPlan
 from veo_provider.exceptions import VeoTransientError
-from veo_provider.hooks import airflow_connection, http_async, sharing
+from veo_provider.hooks import airflow_connection, sharing
+from veo_provider.hooks.http_async import SLOT_SECONDS
 from veo_provider.hooks.veo import VeoAsyncHook
 
 CONN_ID = "veo_shared"
@@ -48,7 +50,7 @@ class Gateway:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 key = head.decode().partition("Bearer ")[2].partition("\r\n")[0]
                 self.keys.append(key)
-                self.times.append(time.monotonic())
+                self.times.append(time.time())
                 self.at_a_time += 1
                 self.most_at_a_time = max(self.most_at_a_time, self.at_a_time)
                 await asyncio.sleep(self.seconds)
@@ -270,6 +272,7 @@ async def test_it_has_to_be_entered() -> None:
         await VeoAsyncHook(CONN_ID).poll("g")
 
 
+@in_virtual_time
 async def test_one_429_pauses_everybody(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "SPREAD_SECONDS", 0.1)
     busy = [(429, {"Retry-After": "1"}, {"error": {"message": "slow down"}})]
@@ -284,11 +287,12 @@ async def test_one_429_pauses_everybody(connect: Callable[..., None], monkeypatc
         # A deadline isn't put off by a pause.
         busy.append((429, {"Retry-After": "100"}, {}))
         await hook.poll("g")
-        began = time.monotonic()
-        assert isinstance(await hook.poll("g", by=time.time() + 0.3), Generation)
-        assert time.monotonic() - began < 5
+        began = time.time()
+        assert isinstance(await hook.poll("g", by=began + 0.3), Generation)
+        assert time.time() - began < 0.4
 
 
+@in_virtual_time
 async def test_whoever_wakes_from_a_pause_heeds_the_next_one(
     connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +310,7 @@ async def test_whoever_wakes_from_a_pause_heeds_the_next_one(
         assert gateway.times[3] - gateway.times[2] >= 1.0
 
 
+@in_virtual_time
 async def test_pauses_grow_while_the_gateway_refuses(
     connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +330,7 @@ async def test_pauses_grow_while_the_gateway_refuses(
     assert round(asked[9]) == 2
 
 
+@in_virtual_time
 async def test_many_refusals_at_once_are_one(connect: Callable[..., None]) -> None:
     async with listening(Gateway(lambda _: (429, {}, {}), seconds=0.1)) as gateway, VeoAsyncHook(CONN_ID) as hook:
         connect(gateway.url)
@@ -333,6 +339,7 @@ async def test_many_refusals_at_once_are_one(connect: Callable[..., None]) -> No
         assert 1 < hook._shared._paused_until - time.time() <= 2
 
 
+@in_virtual_time
 async def test_a_pause_has_an_end(connect: Callable[..., None]) -> None:
     answer: tuple[int, dict[str, str], Any] = (429, {"Retry-After": "86400"}, {})
     async with listening(Gateway(lambda _: answer)) as gateway, VeoAsyncHook(CONN_ID) as hook:
@@ -341,9 +348,9 @@ async def test_a_pause_has_an_end(connect: Callable[..., None]) -> None:
         assert 0 < hook._shared._paused_until - time.time() <= MAX_RETRY_AFTER
 
 
-async def test_no_turn_is_a_problem_that_passes(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_async, "SLOT_SECONDS", 0.05)
-    async with listening(Gateway(seconds=0.5)) as gateway:
+@in_virtual_time
+async def test_no_turn_is_a_problem_that_passes(connect: Callable[..., None]) -> None:
+    async with listening(Gateway(seconds=SLOT_SECONDS + 1)) as gateway:
         connect(gateway.url, max_concurrent_polls=1)
         first, second = await asyncio.gather(_poll(), _poll())
         late = next(one[0] for one in (first, second) if isinstance(one[0], Problem))
@@ -352,6 +359,7 @@ async def test_no_turn_is_a_problem_that_passes(connect: Callable[..., None], mo
         assert len(gateway.keys) == 1
 
 
+@in_virtual_time
 async def test_what_one_wait_learns_the_next_one_uses(connect: Callable[..., None]) -> None:
     """The first asks from its start on; the second knows that nothing ends that soon."""
     ends_at = 0.0
@@ -364,12 +372,12 @@ async def test_what_one_wait_learns_the_next_one_uses(connect: Callable[..., Non
         polls = []
         for model in ("m", "m", "another"):
             now = time.time()
-            ends_at = now + 4.0
-            plan = WaitPlan("g", now + 30, 0.1, now + 0.1, now, model=model)
+            ends_at = now + 40.0
+            plan = WaitPlan("g", now + 300, 1.0, now + 1.0, now, model=model)
             outcome = await hook.wait(plan)
             assert outcome.reason is None
             polls.append(outcome.polls)
-            assert time.time() - ends_at < 1.0
+            assert time.time() - ends_at < 10.0
     assert polls[0] > 12
     assert polls[1] < polls[0] / 2
     assert polls[2] > 12

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from tests.support.virtual_time import VirtualLoop, run
+from tests.support.virtual_time import VirtualLoop, in_virtual_time
 from veo_provider.hooks.watch import Watch
 
 
@@ -38,37 +38,31 @@ async def call(watch: Watch, *pauses: float) -> str:
         ((2.9,) * 100, "ended at 41"),
     ],
 )
-def test_which_calls_are_ended(pauses: tuple[float, ...], fate: str) -> None:
-    async def all_calls() -> list[str]:
-        watch = Watch(connect=2.0, silence=4.0, total=40.0)
-        return await asyncio.gather(call(watch, *pauses), *(call(watch, 2.0, 2.0) for _ in range(5)))
-
-    assert run(all_calls()) == [fate, *["whole"] * 5]
+@in_virtual_time
+async def test_which_calls_are_ended(pauses: tuple[float, ...], fate: str) -> None:
+    watch = Watch(connect=2.0, silence=4.0, total=40.0)
+    seen = await asyncio.gather(call(watch, *pauses), *(call(watch, 2.0, 2.0) for _ in range(5)))
+    assert seen == [fate, *["whole"] * 5]
 
 
 @pytest.mark.parametrize("seconds", [5.0, 500.0])
-def test_a_loop_that_stood_still_ends_no_call(seconds: float) -> None:
+@in_virtual_time
+async def test_a_loop_that_stood_still_ends_no_call(seconds: float) -> None:
     """What came meanwhile wasn't read yet: with each blocked triggerer all calls would be ended."""
-
-    async def all_calls() -> tuple[str, ...]:
-        watch = Watch(connect=2.0, silence=4.0, total=40.0)
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        loop.call_later(2.5, loop.stand_still, seconds)
-        return await asyncio.gather(call(watch, 3.0, 3.0), call(watch, 3.0, 6.0), call(watch))
-
-    sound, silent, _ = run(all_calls())
+    watch = Watch(connect=2.0, silence=4.0, total=40.0)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.call_later(2.5, loop.stand_still, seconds)
+    sound, silent, _ = await asyncio.gather(call(watch, 3.0, 3.0), call(watch, 3.0, 6.0), call(watch))
     assert sound == "whole"
     # 4 s of silence after what was heard at 3, when the loop went on, and up to one look.
     assert silent in (f"ended at {seconds + 7.5:g}", f"ended at {seconds + 8.5:g}")
 
 
-def test_it_watches_again_after_a_rest() -> None:
-    async def calls() -> list[str]:
-        watch = Watch(connect=0.0, silence=4.0, total=40.0)
-        first = await call(watch, 1.0)
-        await asyncio.sleep(1000)
-        assert watch._timer is None
-        return [first, await call(watch, 100.0)]
-
-    assert run(calls()) == ["whole", "ended at 1006"]
+@in_virtual_time
+async def test_it_watches_again_after_a_rest() -> None:
+    watch = Watch(connect=0.0, silence=4.0, total=40.0)
+    assert await call(watch, 1.0) == "whole"
+    await asyncio.sleep(1000)
+    assert watch._timer is None
+    assert await call(watch, 100.0) == "ended at 1006"

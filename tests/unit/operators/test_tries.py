@@ -50,11 +50,11 @@ def ids(gateway: Simulator) -> list[str]:
     return [submit["generation_id"] for submit in gateway.ledger()["submits"] if submit["billed"]]
 
 
-async def unended(ti: Task, gateway: Simulator) -> str:
-    """Let a task give up waiting, and return its generation, which never ends."""
+async def unended(ti: Task, gateway: Simulator, prompt: str = "A cat", **arguments: Any) -> str:
+    """Let a task give up waiting, and return its generation, which never ends by itself."""
     before = ids(gateway)
     with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", timeout=0.3)
+        await run(ti, f"{prompt} sim:never", timeout=0.3, **arguments)
     assert ids(gateway)[:-1] == before
     return ids(gateway)[-1]
 
@@ -92,9 +92,10 @@ async def test_it_is_handed_back_even_if_the_gateway_has_forgotten_it(
 
 
 async def test_what_was_handed_back_unfinished_is_waited_for(ti: Task, gateway: Simulator) -> None:
-    first = await run(ti, "A cat sim:seconds=1", **NO_WAIT)
+    first = await run(ti, "A cat sim:never", **NO_WAIT)
+    gateway.end(first)
     again = ti.retried()
-    assert await run(again, "A cat sim:seconds=1") == first
+    assert await run(again) == first
     assert again.xcoms["veo_generation"]["status"] == "succeeded"
 
 
@@ -117,12 +118,12 @@ async def test_a_clear_may_keep_the_video(how: dict[str, Any], ti: Task, gateway
 
 @waits
 async def test_a_timeout_leaves_the_generation_to_the_retry(how: dict[str, Any], ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:seconds=1.5", timeout=0.4, **how)
+    left = await unended(ti, gateway, **how)
     assert record(ti).phase is SubmitPhase.SUBMITTED
+    gateway.end(left)
     again = ti.retried()
-    found = await run(again, "A cat sim:seconds=1.5", **how)
-    assert ids(gateway) == [found]
+    assert await run(again, **how) == left
+    assert ids(gateway) == [left]
     assert again.xcoms["veo_generation"]["status"] == "succeeded"
 
 
@@ -138,51 +139,49 @@ async def test_a_failed_generation_is_followed_by_a_new_one(how: dict[str, Any],
 async def test_a_retry_never_buys_because_the_request_changed(
     ti: Task, gateway: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "It is noon sim:seconds=1", timeout=0.3)
-    found = await run(ti.retried(), "It is one o'clock")
-    assert ids(gateway) == [found]
+    left = await unended(ti, gateway, "It is noon")
+    gateway.end(left)
+    assert await run(ti.retried(), "It is one o'clock") == left
+    assert ids(gateway) == [left]
     assert "the request has changed since" in capsys.readouterr().out
 
 
 async def test_a_cleared_failure_takes_up_what_is_alive(ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:seconds=1", timeout=0.3)
+    left = await unended(ti, gateway)
+    gateway.end(left)
     cleared = ti.cleared()
-    found = await run(cleared, "A cat sim:seconds=1")
-    assert ids(gateway) == [found]
+    assert await run(cleared, "A cat sim:never") == left
+    assert ids(gateway) == [left]
     assert record(ti).max_tries == cleared.max_tries
 
 
 async def test_a_cleared_failure_with_another_request_is_new(
     ti: Task, gateway: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", timeout=0.3)
+    left = await unended(ti, gateway)
     await run(ti.cleared(), "A dog")
     assert len(ids(gateway)) == 2
     # The log names the one that is left.
-    assert f"generation {ids(gateway)[0]} is left to itself" in capsys.readouterr().out
+    assert f"generation {left} is left to itself" in capsys.readouterr().out
 
 
 async def test_an_image_that_is_gone_does_not_stop_a_retry(ti: Task, gateway: Simulator, tmp_path: Path) -> None:
     (tmp_path / "first.png").write_bytes(PNG)
     image = f"file://{tmp_path}/first.png"
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:seconds=1", image=image, timeout=0.3)
+    left = await unended(ti, gateway, image=image)
+    gateway.end(left)
     (tmp_path / "first.png").unlink()
-    assert await run(ti.retried(), "A cat sim:seconds=1", image=image) == ids(gateway)[0]
-    assert len(ids(gateway)) == 1
+    assert await run(ti.retried(), image=image) == left
+    assert ids(gateway) == [left]
 
 
 async def test_an_id_that_the_gateway_lost_is_no_reason_to_buy(ti: Task, gateway: Simulator) -> None:
-    with pytest.raises(VeoDeadlineError):
-        await run(ti, "A cat sim:never", timeout=0.3)
+    left = await unended(ti, gateway)
     ti.task_state_store.set(TASK_STATE_KEY, replace(record(ti), sent_at=1e9).as_dict())
     gateway.inject({"on": "poll", "kind": "status", "status": 400, "body": {"code": "task_not_exist"}, "times": 9})
-    with pytest.raises(VeoNotFoundError, match=ids(gateway)[0]):
+    with pytest.raises(VeoNotFoundError, match=left):
         await run(ti.retried())
-    assert len(ids(gateway)) == 1
+    assert ids(gateway) == [left]
 
 
 # Unknown submits.

@@ -15,12 +15,15 @@ from veo_provider.simulator.failures import FAILURES
 from veo_provider.simulator.scenario import DIRECTIVES, DirectiveError, make_scenario
 
 
-def test_progression(caller: Caller) -> None:
-    generation_id = caller.submit("sim:seconds=0.6 sim:dialect=openai")
+def test_progression(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, real = 0.0, time.time
+    monkeypatch.setattr(time, "time", lambda: real() + passed)
+    generation_id = caller.submit("sim:seconds=600 sim:dialect=openai")
     seen: list[str] = []
     progress: list[int] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (not seen or seen[-1] != "completed") and time.monotonic() < deadline:
+        passed += 20
         answer = caller.poll(generation_id).json()
         progress.append(answer["progress"])
         if not seen or seen[-1] != answer["status"]:
@@ -44,6 +47,18 @@ def test_never(caller: Caller) -> None:
     generation_id = caller.submit("sim:never sim:dialect=openai")
     answer = caller.poll(generation_id).json()
     assert (answer["status"], answer["progress"]) == ("in_progress", 99)
+
+
+def test_an_end_that_a_test_gives(caller: Caller) -> None:
+    generation_ids = [caller.submit(f"A cat {way}") for way in ("sim:never", "sim:seconds=900", "sim:never sim:failed")]
+    for generation_id in generation_ids:
+        assert caller.poll(generation_id).json()["status"] in ("queued", "in_progress")
+        caller.simulator.end(generation_id)
+    ends = [caller.wait(generation_id)["status"] for generation_id in generation_ids]
+    assert ends == ["succeeded", "succeeded", "failed"]
+    assert caller.simulator.video(generation_ids[0])
+    with pytest.raises(LookupError, match="nowhere"):
+        caller.simulator.end("nowhere")
 
 
 def test_filtered(caller: Caller) -> None:

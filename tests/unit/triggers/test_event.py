@@ -81,7 +81,7 @@ async def test_the_trigger_never_raises(gateway: Simulator, monkeypatch: pytest.
 
 
 async def test_a_missing_connection_is_waited_for() -> None:
-    [event] = [event.payload async for event in _trigger("g", "nowhere", seconds=0.5).run()]
+    [event] = [event.payload async for event in _trigger("g", "nowhere", seconds=3).run()]
     assert (event["outcome"], event["reason"]) == ("failed", "deadline")
     assert "'nowhere'" in event["message"]
     assert event["polls"] > 1
