@@ -37,13 +37,10 @@ def server() -> Iterator[RawServer]:
 
 
 @pytest.fixture
-def conn_id(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    fields = {
-        "conn_type": "veo",
-        "host": server.url,
-        "password": KEY,
-        "extra": {"read_timeout": 1, "connect_timeout": 1},
-    }
+def conn_id(where: str, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    # aiohttp doesn't tell of every broken answer, some end by the silence behind them.
+    seconds = {"read_timeout": 1, "connect_timeout": 5} if where == "async poll" else {"read_timeout": 20}
+    fields = {"conn_type": "veo", "host": server.url, "password": KEY, "extra": seconds}
     monkeypatch.setenv("AIRFLOW_CONN_VEO_TEST", json.dumps(fields))
     monkeypatch.setattr(patience, "PATIENCE", 0.0)
     monkeypatch.setattr(links, "PAUSE", 0.0)
