@@ -199,7 +199,7 @@ SUBMITS = [
         reason="unknown_submit",
         accepted="maybe",
     ),
-    Submit("read timeout", Reply(stall=5), reason="unknown_submit", accepted="maybe"),
+    Submit("read timeout", Reply(stall=60), reason="unknown_submit", accepted="maybe"),
 ]
 
 
@@ -453,5 +453,5 @@ POLLS = [
         reason="server",
         transient=True,
     ),
-    Poll("read timeout", Reply(stall=5), reason="network", transient=True),
+    Poll("read timeout", Reply(stall=60), reason="network", transient=True),
 ]

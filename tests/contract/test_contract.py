@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -50,14 +51,21 @@ def _poll(mode: str, conn_id: str, generation_id: str = "abc") -> Seen:
     return asyncio.run(ask())
 
 
-def _read_timeout(reply: Reply) -> float:
-    return 0.4 if reply.stall else 20
+def _limits(reply: Reply) -> dict[str, float]:
+    return {"read_timeout": 0.4, "connect_timeout": 2} if reply.stall else {}
+
+
+def _read_by(server: RawServer) -> None:
+    """Wait until the server has read a request: whoever gives up early may be sooner."""
+    deadline = time.monotonic() + 20
+    while not server.requests and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("row", [*SUBMITS, *ODD_SUBMITS], ids=lambda row: row.name)
 def test_submit(row: Submit, server: RawServer, connect: Callable[..., str]) -> None:
     server.answer(row.reply)
-    hook = VeoHook(connect(server.url, read_timeout=_read_timeout(row.reply)))
+    hook = VeoHook(connect(server.url, **_limits(row.reply)))
     if row.generation_id is not None:
         assert hook.submit(REQUEST) == row.generation_id
     else:
@@ -74,6 +82,7 @@ def test_submit(row: Submit, server: RawServer, connect: Callable[..., str]) -> 
             assert server.url in str(error)
             assert "veo-3.1-generate-preview" in str(error)
     # Whatever came back: the request went out once, and not again.
+    _read_by(server)
     assert [request.method for request in server.requests] == ["POST"]
 
 
@@ -81,7 +90,7 @@ def test_submit(row: Submit, server: RawServer, connect: Callable[..., str]) -> 
 @pytest.mark.parametrize("row", [*POLLS, *ODD_POLLS], ids=lambda row: row.name)
 def test_poll(row: Poll, mode: str, server: RawServer, connect: Callable[..., str]) -> None:
     server.answer(row.reply)
-    seen = _poll(mode, connect(server.url, read_timeout=_read_timeout(row.reply)))
+    seen = _poll(mode, connect(server.url, **_limits(row.reply)))
     if row.phase is None:
         assert isinstance(seen, Problem)
         assert (seen.reason, seen.transient) == (row.reason, row.transient)
@@ -93,6 +102,7 @@ def test_poll(row: Poll, mode: str, server: RawServer, connect: Callable[..., st
         assert (seen.problem.reason if seen.problem else None) == row.problem
     for name, value in row.more.items():
         assert getattr(seen, name) == value
+    _read_by(server)
     assert {request.target for request in server.requests} == {"/v1/video/generations/abc"}
 
 

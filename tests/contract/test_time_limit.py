@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import base64
-import time
+import threading
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from tests.support.boxes import mp4
 from tests.support.raw_server import RawServer, Reply
 from veo_provider.api.problem import Problem, Reason
 from veo_provider.exceptions import VeoNetworkError, VeoUnknownSubmitError
-from veo_provider.hooks import connection, http_sync
+from veo_provider.hooks import connection, http_sync, time_limit
 from veo_provider.hooks.veo import VeoHook
 
 HEAD = Reply(200, {"task_id": "abc"}, drip=0.05)
@@ -72,13 +74,22 @@ def test_a_proxy_that_trickles_before_there_is_a_connection(server: RawServer, c
     assert server.dripped < 100
 
 
-def test_a_limit_is_over_with_its_call(server: RawServer, conn_id: str) -> None:
+def test_a_limit_is_over_with_its_call(server: RawServer, conn_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A timer that goes off late must not end the next call on the same connection."""
+    monkeypatch.setattr(connection.VeoConnection, "call_timeout", 250)
+    made: list[threading.Timer] = []
+
+    def make(*args: Any) -> threading.Timer:
+        made.append(threading.Timer(*args))
+        return made[-1]
+
+    monkeypatch.setattr(time_limit, "threading", SimpleNamespace(**vars(threading) | {"Timer": make}))
     server.answer(Reply(200, {"task_id": "abc", "status": "queued"}))
     hook = VeoHook(conn_id)
     before = server.connections
     for _ in range(4):
         assert not isinstance(hook.poll("abc"), Problem)
-        time.sleep(0.25)
     hook.close()
     assert server.connections == before + 1
+    assert len(made) >= 4
+    assert all(timer.finished.is_set() for timer in made)

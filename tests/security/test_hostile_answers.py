@@ -26,7 +26,7 @@ from veo_provider.raising import error_for
 MEMORY = 48 * 1024**2
 INLINE = "data:video/mp4;base64," + base64.b64encode(mp4(b"x" * 1000)).decode()
 
-# The answer is cut at a size or a time; what a test waits for is never a time limit of ours, save where it drips.
+# The answer is cut at a size or a time; a test waits for a time limit of ours only where it drips, or for silence.
 pytestmark = pytest.mark.timeout(60)
 
 

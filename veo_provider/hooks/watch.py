@@ -13,9 +13,9 @@ class Watch:
     """
     Watches the calls of one session.
 
-    A timer for each call and each read of it, as ``aiohttp`` has them, is a fifth of what a poll costs. Time in which
-    the event loop stood still, blocked by somebody else's trigger, isn't counted: what the gateway sent meanwhile is
-    there, only not read yet.
+    A timer for each call and each read of it, as ``aiohttp`` has them, is a fifth of what a poll costs. Time by which
+    a look comes late, because somebody blocked the event loop, isn't counted in any of the limits: what the gateway
+    sent meanwhile is there, only not read yet.
 
     :param connect: seconds until there must be a connection.
     :param silence: seconds without a byte, after that, before a call is ended.
@@ -31,7 +31,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = 0.0
         self._stood_still = 0.0
-        """Seconds by which looks came late in all. They count as nobody's silence."""
+        """Seconds by which looks came late in all."""
 
     def begin(self, limit: asyncio.Timeout) -> None:
         """Watch a call. ``limit``: the timeout around it, without a time of its own."""
@@ -50,16 +50,18 @@ class Watch:
         self._calls.pop(limit, None)
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time() - self._stood_still
+        now = asyncio.get_running_loop().time() - self._stood_still
+        # Behind a look that is late nobody knows yet by how much.
+        return now if self._timer is None else min(now, self._next_look)
 
     def _look(self) -> None:
+        self._timer = None
         self._stood_still += max(0.0, self._now() - self._next_look)
         now = self._now()
         for limit, (latest, heard_at) in list(self._calls.items()):
             if now > latest or now > heard_at + self._silence:
                 del self._calls[limit]
                 limit.reschedule(0)
-        self._timer = None
         if self._calls:
             self._look_again()
 

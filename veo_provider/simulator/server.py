@@ -187,7 +187,10 @@ class Simulator:
         """
         End a generation, one with ``sim:never`` too, so that a test decides what happens before.
 
+        Polls may see it as running for a moment longer, until its clip is drawn.
+
         :param generation_id: whose time is over.
+        :raises LookupError: the gateway knows none with this id.
         """
         self._ask(lambda gateway: _known(gateway, generation_id).end())
 

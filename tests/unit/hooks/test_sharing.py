@@ -1,90 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What many triggers of one connection share: its look-up, its session, its limit and its pauses."""
+"""What many triggers of one connection share: its look-up, its session and its limit."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from tests.support.virtual_time import in_virtual_time
+from tests.unit.hooks.shared_gateway import CONN_ID, DONE, RUNNING, Gateway, listening
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem, Reason
-from veo_provider.api.waiting import MAX_RETRY_AFTER, WaitPlan
+from veo_provider.api.waiting import WaitPlan
 from veo_provider.exceptions import VeoTransientError
 from veo_provider.hooks import airflow_connection, sharing
-from veo_provider.hooks.http_async import SLOT_SECONDS
 from veo_provider.hooks.veo import VeoAsyncHook
-
-CONN_ID = "veo_shared"
-RUNNING: tuple[int, dict[str, str], Any] = (200, {}, {"id": "g", "status": "processing"})
-DONE: tuple[int, dict[str, str], Any] = (200, {}, {"id": "g", "status": "succeeded", "url": "https://h/v.mp4"})
-
-
-@dataclass
-class Gateway:
-    """Answers each poll by a function of its key, and counts."""
-
-    answer: Callable[[str], tuple[int, dict[str, str], Any]] = lambda _key: RUNNING
-    seconds: float = 0.0
-    url: str = ""
-    connections: int = 0
-    open: int = 0
-    at_a_time: int = 0
-    most_at_a_time: int = 0
-    keys: list[str] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self.open += 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                key = head.decode().partition("Bearer ")[2].partition("\r\n")[0]
-                self.keys.append(key)
-                self.times.append(time.time())
-                self.at_a_time += 1
-                self.most_at_a_time = max(self.most_at_a_time, self.at_a_time)
-                await asyncio.sleep(self.seconds)
-                self.at_a_time -= 1
-                status, headers, document = self.answer(key)
-                body = json.dumps(document).encode()
-                lines = {"Content-Length": len(body), "Content-Type": "application/json", **headers}
-                text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-                writer.write(f"HTTP/1.1 {status} X\r\n{text}\r\n".encode() + body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self.open -= 1
-            writer.close()
-
-
-@asynccontextmanager
-async def listening(gateway: Gateway) -> AsyncIterator[Gateway]:
-    server = await asyncio.start_server(gateway.serve, "127.0.0.1", 0)
-    gateway.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield gateway
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def make(url: str, key: str = "sk-first", **extra: Any) -> None:
-        fields = {"conn_type": "veo", "host": url, "password": key, "extra": extra}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(fields))
-
-    return make
 
 
 @pytest.fixture
@@ -232,6 +167,7 @@ async def test_a_failed_look_up_is_not_repeated_by_everybody(
         raise ConnectionError
 
     monkeypatch.setattr(sharing, "get_async_connection", away)
+    monkeypatch.setattr(sharing, "FAILED_LOOK_UP_SECONDS", 60.0)
     seen = [one[0] for one in await asyncio.gather(*(_poll() for _ in range(50)))]
     assert all(isinstance(one, Problem) and one.transient for one in seen)
     assert len(look_ups) == 1
@@ -273,89 +209,36 @@ async def test_it_has_to_be_entered() -> None:
 
 
 @in_virtual_time
-async def test_one_429_pauses_everybody(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "SPREAD_SECONDS", 0.1)
-    busy = [(429, {"Retry-After": "1"}, {"error": {"message": "slow down"}})]
-    async with listening(Gateway(lambda _: busy.pop() if busy else RUNNING)) as gateway, VeoAsyncHook(CONN_ID) as hook:
-        connect(gateway.url)
-        refused = await hook.poll("g")
-        assert isinstance(refused, Problem)
-        assert refused.reason is Reason.RATE_LIMIT
-        seen = await asyncio.gather(*(hook.poll("g") for _ in range(10)))
-        assert all(isinstance(one, Generation) for one in seen)
-        assert gateway.times[1] - gateway.times[0] >= 1.0
-        # A deadline isn't put off by a pause.
-        busy.append((429, {"Retry-After": "100"}, {}))
-        await hook.poll("g")
+async def test_an_answer_may_take_longer_than_its_bytes(connect: Callable[..., None]) -> None:
+    async with listening(Gateway(between=3.0)) as gateway, VeoAsyncHook(CONN_ID) as hook:
+        connect(gateway.url, read_timeout=4, connect_timeout=2)
         began = time.time()
-        assert isinstance(await hook.poll("g", by=began + 0.3), Generation)
-        assert time.time() - began < 0.4
+        assert isinstance(await hook.poll("g"), Generation)
+        assert time.time() - began > 60
 
 
 @in_virtual_time
-async def test_whoever_wakes_from_a_pause_heeds_the_next_one(
-    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps = iter([*(number / 10 for number in range(10)), *[0.5] * 20])
-    monkeypatch.setattr(random, "random", lambda: next(steps))
-    busy: list[tuple[int, dict[str, str], Any]] = [(429, {"Retry-After": "1"}, {})] * 3
-    async with listening(Gateway(lambda _: busy.pop() if busy else RUNNING)) as gateway, VeoAsyncHook(CONN_ID) as hook:
-        connect(gateway.url)
-        await hook.poll("g")
-        seen = await asyncio.gather(*(hook.poll("g") for _ in range(10)))
-        # Of those whom the first pause held up one was refused, and the others waited on.
-        assert sum(isinstance(one, Problem) for one in seen) == 2
-        assert len(gateway.times) == 11
-        assert gateway.times[2] - gateway.times[1] >= 1.0
-        assert gateway.times[3] - gateway.times[2] >= 1.0
-
-
-@in_virtual_time
-async def test_pauses_grow_while_the_gateway_refuses(
-    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[float] = []
-
-    async def skip(_self: sharing.SharedConnection, _by: float) -> None:
-        asked.append(_self._paused_until - time.time())
-        _self._paused_until = min(_self._paused_until, time.time())
-
-    monkeypatch.setattr(sharing.SharedConnection, "_sit_out", skip)
-    answers: list[tuple[int, dict[str, str], Any]] = [(429, {}, {})] * 7 + [RUNNING, (429, {}, {}), RUNNING]
-    async with listening(Gateway(lambda _: answers.pop(0))) as gateway, VeoAsyncHook(CONN_ID) as hook:
-        connect(gateway.url)
-        for _ in range(10):
-            await hook.poll("g")
-    assert [round(seconds) for seconds in asked[1:8]] == [2, 4, 8, 16, 32, 60, 60]
-    assert round(asked[9]) == 2
-
-
-@in_virtual_time
-async def test_many_refusals_at_once_are_one(connect: Callable[..., None]) -> None:
-    async with listening(Gateway(lambda _: (429, {}, {}), seconds=0.1)) as gateway, VeoAsyncHook(CONN_ID) as hook:
-        connect(gateway.url)
-        await asyncio.gather(*(hook.poll("g") for _ in range(10)))
-        assert len(gateway.times) == 10
-        assert 1 < hook._shared._paused_until - time.time() <= 2
-
-
-@in_virtual_time
-async def test_a_pause_has_an_end(connect: Callable[..., None]) -> None:
-    answer: tuple[int, dict[str, str], Any] = (429, {"Retry-After": "86400"}, {})
-    async with listening(Gateway(lambda _: answer)) as gateway, VeoAsyncHook(CONN_ID) as hook:
-        connect(gateway.url)
-        await hook.poll("g")
-        assert 0 < hook._shared._paused_until - time.time() <= MAX_RETRY_AFTER
+async def test_a_gateway_that_falls_silent_is_given_up(connect: Callable[..., None]) -> None:
+    async with VeoAsyncHook(CONN_ID) as hook:
+        for gateway in (Gateway(seconds=1000), Gateway(between=1000)):
+            async with listening(gateway):
+                connect(gateway.url, read_timeout=4, connect_timeout=2)
+                hook._shared._looked_up_at = 0.0
+                began = time.time()
+                seen = await hook.poll("g")
+                assert isinstance(seen, Problem)
+                assert (seen.reason, seen.transient) == (Reason.NETWORK, True)
+                assert 4 <= time.time() - began <= 8
 
 
 @in_virtual_time
 async def test_no_turn_is_a_problem_that_passes(connect: Callable[..., None]) -> None:
-    async with listening(Gateway(seconds=SLOT_SECONDS + 1)) as gateway:
+    async with listening(Gateway(seconds=31)) as gateway:
         connect(gateway.url, max_concurrent_polls=1)
         first, second = await asyncio.gather(_poll(), _poll())
         late = next(one[0] for one in (first, second) if isinstance(one[0], Problem))
         assert late.transient
-        assert "No turn" in late.message
+        assert "No turn in 30 s" in late.message
         assert len(gateway.keys) == 1
 
 

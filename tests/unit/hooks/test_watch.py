@@ -60,6 +60,36 @@ async def test_a_loop_that_stood_still_ends_no_call(seconds: float) -> None:
 
 
 @in_virtual_time
+async def test_it_may_stand_still_more_than_once() -> None:
+    watch = Watch(connect=2.0, silence=4.0, total=40.0)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    for began in (2.5, 110.0, 220.0):
+        loop.call_later(began, loop.stand_still, 100.0)
+    sound = asyncio.create_task(call(watch, *[2.0] * 18))
+    await asyncio.sleep(104.0)
+    # Begun after the first, and ended 6 s later without the second.
+    assert await call(watch, 1000.0) in ("ended at 210", "ended at 211")
+    assert await sound == "whole"
+
+
+@pytest.mark.parametrize("heard", [True, False])
+@in_virtual_time
+async def test_what_happens_before_a_late_look_has_no_longer_limit(heard: bool) -> None:
+    """Whatever waked meanwhile runs in the same round of the loop as the look, and perhaps before it."""
+    watch = Watch(connect=2.0, silence=4.0, total=40.0)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    another = asyncio.create_task(call(watch, 0.9, 700.0) if heard else call(watch, 2.0, 2.0))
+    await asyncio.sleep(0.5)
+    loop.call_soon(loop.stand_still, 600.0)
+    begun = asyncio.create_task(call(watch, 1000.0))
+    await begun
+    assert await begun in ("ended at 606.5", "ended at 607.5")
+    assert await another in (("ended at 605.5", "ended at 606.5") if heard else ("whole",))
+
+
+@in_virtual_time
 async def test_it_watches_again_after_a_rest() -> None:
     watch = Watch(connect=0.0, silence=4.0, total=40.0)
     assert await call(watch, 1.0) == "whole"

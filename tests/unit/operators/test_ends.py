@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,14 +36,22 @@ from veo_provider.simulator import Simulator
 def _ended_once(there: Callable[[], object]) -> Iterator[None]:
     """Airflow's own time limit, which is over as soon as something is there."""
 
-    def ring() -> None:
-        while not there():
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGALRM)
+    over = threading.Event()
 
-    threading.Thread(target=ring, daemon=True).start()
+    def ring() -> None:
+        while not over.wait(0.01):
+            if there():
+                os.kill(os.getpid(), signal.SIGALRM)
+                return
+
+    thread = threading.Thread(target=ring)
     with execution_timeout(250):
-        yield
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def test_the_words_are_airflows() -> None:

@@ -56,7 +56,7 @@ class Caller:
 
     def wait(self, generation_id: str) -> Any:
         """Poll until the generation has ended."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             answer = self.poll(generation_id).json()
             word = str((answer.get("data") or answer).get("status", "")).lower()

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import requests
 
@@ -83,19 +83,18 @@ def test_connections(caller: Caller) -> None:
 def test_polls_in_flight(caller: Caller) -> None:
     generation_id = caller.submit("sim:never")
     caller.simulator.inject({"on": "poll", "kind": "delay", "seconds": 30, "times": None})
-
-    def give_up() -> None:
-        with contextlib.suppress(requests.Timeout):
-            Caller(caller.simulator).poll(generation_id, timeout=0.5)
-
-    threads = [threading.Thread(target=give_up) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    callers = [HTTPConnection(urlsplit(caller.simulator.url).netloc) for _ in range(5)]
+    for one in callers:
+        headers = {"Authorization": f"Bearer {caller.simulator.api_key}"}
+        one.request("GET", f"/v1/video/generations/{generation_id}", headers=headers)
+    deadline = time.monotonic() + 60
+    while caller.simulator.ledger()["totals"]["max_polls_in_flight"] < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert caller.simulator.ledger()["totals"]["max_polls_in_flight"] == 5
+    for one in callers:
+        one.close()
     caller.simulator.clear_faults()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while caller.simulator.ledger()["totals"]["max_polls_in_flight"] == 5 and time.monotonic() < deadline:
         caller.simulator.reset()  # Whoever has hung up no longer counts.
         caller.poll(generation_id)

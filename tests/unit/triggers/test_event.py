@@ -10,6 +10,7 @@ import time
 import msgspec
 import pytest
 
+from tests.support.virtual_time import in_virtual_time
 from veo_provider.api.calls import Answer
 from veo_provider.api.generation import read_generation
 from veo_provider.api.problem import Reason
@@ -80,8 +81,9 @@ async def test_the_trigger_never_raises(gateway: Simulator, monkeypatch: pytest.
     assert "sk-simulator" not in event["message"]
 
 
+@in_virtual_time
 async def test_a_missing_connection_is_waited_for() -> None:
-    [event] = [event.payload async for event in _trigger("g", "nowhere", seconds=3).run()]
+    [event] = [event.payload async for event in _trigger("g", "nowhere", seconds=300).run()]
     assert (event["outcome"], event["reason"]) == ("failed", "deadline")
     assert "'nowhere'" in event["message"]
     assert event["polls"] > 1

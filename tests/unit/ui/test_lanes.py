@@ -47,6 +47,7 @@ async def test_nobody_waits_for_a_lane_or_for_what_hangs() -> None:
         await lanes.run("s", divmod, 7, 2)
     assert all(one.daemon for one in threading.enumerate() if one.name == "veo-ui")
     go.set()
+    lanes._seconds = 30
     for _ in range(500):
         try:
             assert await lanes.run("s", divmod, 7, 2) == (3, 1)
@@ -65,12 +66,15 @@ async def test_one_store_gets_its_share() -> None:
         with pytest.raises(Busy):
             await lanes.run(store, divmod, 7, 2)
     # The third is for others, and for one at a time.
+    lanes._seconds = 30
     assert await lanes.run("c", divmod, 7, 2) == (3, 1)
+    lanes._seconds = 0.1
     with pytest.raises(Silent):
         await lanes.run("c", go.wait, 30)
     with pytest.raises(Busy):
         await lanes.run("d", divmod, 7, 2)
     go.set()
+    lanes._seconds = 30
     for store in ("a", "b", "c"):
         assert await lanes.run(store, divmod, 7, 2, patience=30) == (3, 1)
     # What was let go leaves nothing behind.

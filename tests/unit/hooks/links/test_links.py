@@ -174,7 +174,7 @@ def test_a_gateway_that_echoes_the_key_at_a_link(home: Caller, gateway: Server, 
 
 
 def test_an_error_whose_body_trickles(guest: Caller, store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(links, "STALL_SECONDS", 3.0)
     store.scripts = [trickle(0, {}, status=403)]
     assert isinstance(guest.error(store.url()), VeoResultGoneError)
     # 4096 of the page were wanted.
