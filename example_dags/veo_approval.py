@@ -23,12 +23,11 @@ ROOT = "{{ var.value.get('veo_output', 'file:///tmp/veo') }}"
 NAME = "{{ run_id }}.mp4"
 
 # [START approval]
-with DAG("veo_approval", schedule=None, doc_md=__doc__, tags=["veo"]):
+with DAG("veo_approval", schedule=None, default_args={"retries": 2}, doc_md=__doc__, tags=["veo"]):
     generate = VeoGenerateOperator(
         task_id="generate",
         prompt="A product shot: a ceramic cup turns slowly on a wooden table",
         duration_seconds=4,
-        retries=2,
     )
     draft = VeoToObjectStorageOperator(
         task_id="draft",

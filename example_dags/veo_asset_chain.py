@@ -21,12 +21,11 @@ from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
 # [START asset_chain]
 clips = Asset("veo_ridge_clips")
 
-with DAG("veo_asset_chain", schedule=None, doc_md=__doc__, tags=["veo"]):
+with DAG("veo_asset_chain", schedule=None, default_args={"retries": 2}, doc_md=__doc__, tags=["veo"]):
     generate = VeoGenerateOperator(
         task_id="generate",
         prompt="Clouds pass over a mountain ridge, time lapse",
         sample_count=2,
-        retries=2,
     )
     VeoToS3Operator(
         task_id="store",

@@ -55,7 +55,6 @@ def clip(prompt: str, duration_seconds: str, aspect_ratio: str, s3_key: str) -> 
         on_filtered="skip",
         pool="veo",
         map_index_template="{{ task.prompt | truncate(40) }}",
-        retries=2,
     )
     store = VeoToS3Operator(
         task_id="store",
@@ -80,6 +79,7 @@ def write_manifest(clips: list[dict[str, Any]], bucket: str, ds: str) -> str:
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    default_args={"retries": 2},
     doc_md=__doc__,
     tags=["veo"],
 )

@@ -16,7 +16,7 @@ from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOperator
 
 # [START image_to_video]
-with DAG("veo_image_to_video", schedule=None, doc_md=__doc__, tags=["veo"]):
+with DAG("veo_image_to_video", schedule=None, default_args={"retries": 2}, doc_md=__doc__, tags=["veo"]):
     generate = VeoGenerateOperator(
         task_id="generate",
         prompt="The camera glides slowly from the first view to the last",
@@ -26,7 +26,6 @@ with DAG("veo_image_to_video", schedule=None, doc_md=__doc__, tags=["veo"]):
         duration_seconds=8,
         aspect_ratio="9:16",
         generate_audio=False,
-        retries=2,
     )
 
     VeoToObjectStorageOperator(

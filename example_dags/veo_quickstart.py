@@ -21,6 +21,7 @@ from veo_provider.transfers.veo_to_object_storage import VeoToObjectStorageOpera
 with DAG(
     "veo_quickstart",
     schedule=None,
+    default_args={"retries": 2},
     params={"prompt": Param("A paper boat sails down a rainy street, close to the water", type="string")},
     doc_md=__doc__,
     tags=["veo"],
@@ -29,7 +30,6 @@ with DAG(
         task_id="generate",
         prompt="{{ params.prompt }}",
         duration_seconds=4,
-        retries=2,
     )
 
     VeoToObjectStorageOperator(

@@ -18,7 +18,7 @@ OUTPUT = "{{ var.value.get('veo_output', 'file:///tmp/veo') }}/{{ run_id }}"
 
 # [START taskflow]
 # The arguments are the operator's; what the function returns counts before them.
-@task.veo(duration_seconds=4, retries=2)
+@task.veo(duration_seconds=4)
 def opening(product: str, ds: str) -> str:
     return f"A slow pan over {product} on a table, morning light. A calendar shows {ds}"
 
@@ -31,14 +31,18 @@ def closings(product: str) -> list[VideoRequest]:
     ]
 
 
-@dag(schedule=None, params={"product": Param("a brass lamp", type="string")}, doc_md=__doc__, tags=["veo"])
+@dag(
+    schedule=None,
+    default_args={"retries": 2},
+    params={"product": Param("a brass lamp", type="string")},
+    doc_md=__doc__,
+    tags=["veo"],
+)
 def veo_taskflow() -> None:
     product = "{{ params.product }}"
     VeoToObjectStorageOperator(task_id="store_opening", generation_id=opening(product), dst=f"{OUTPUT}/opening.mp4")
 
-    closing = VeoGenerateOperator.partial(task_id="closing", duration_seconds=4, retries=2).expand(
-        request=closings(product)
-    )
+    closing = VeoGenerateOperator.partial(task_id="closing", duration_seconds=4).expand(request=closings(product))
     VeoToObjectStorageOperator.partial(
         task_id="store_closing", dst=f"{OUTPUT}/closing-{{{{ ti.map_index }}}}.mp4"
     ).expand(generation_id=closing.output)

@@ -31,8 +31,6 @@ def test_the_quickstart_on_a_whole_airflow(tmp_path: Path, stack_simulator: Simu
         "AIRFLOW_VAR_VEO_OUTPUT": f"file://{tmp_path}/videos",
         # 3.0 shows no lists otherwise.
         "AIRFLOW__API__ENABLE_XCOM_DESERIALIZE_SUPPORT": "True",
-        # On a busy machine Airflow may lose a try (apache/airflow 71580); the next one finds what is paid for.
-        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "5",
         "AIRFLOW__VEO__LEDGER_PATH": f"file://{tmp_path}/ledger",
     }
     with AirflowStack(tmp_path / "airflow", dag_folders=[dags], env=env) as airflow:

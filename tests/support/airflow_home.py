@@ -45,6 +45,8 @@ def airflow_environment(
             "parallelism": "8",
             "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "simple_auth_manager_all_admins": "True",
+            # On a busy machine Airflow may lose a try (apache/airflow 71580), and 3.0 any task's first one.
+            "default_task_retry_delay": "5",
         },
         "database": {"sql_alchemy_conn": database_url or f"sqlite:///{home / 'airflow.db'}"},
         "dag_processor": {
