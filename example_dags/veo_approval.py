@@ -39,6 +39,8 @@ with DAG("veo_approval", schedule=None, default_args={"retries": 2}, doc_md=__do
         subject="Publish this video?",
         body="{{ ti.xcom_pull(task_ids='draft') | join(', ') }}",
         response_timeout=timedelta(days=3),
+        # Who hasn't answered in time isn't asked again.
+        retries=0,
     )
 
     @task

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.contract.odd_rows import ODD_POLLS, ODD_SUBMITS
 from tests.contract.table import LINK, POLLS, SUBMITS, Poll, Submit
+from tests.support.processes import wait_until
 from tests.support.raw_server import RawServer, Reply
 from veo_provider.api.generation import Generation
 from veo_provider.api.problem import Problem
@@ -57,9 +57,7 @@ def _limits(reply: Reply) -> dict[str, float]:
 
 def _read_by(server: RawServer) -> None:
     """Wait until the server has read a request: whoever gives up early may be sooner."""
-    deadline = time.monotonic() + 20
-    while not server.requests and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until("a request", lambda: server.requests, seconds=20, every=0.01)
 
 
 @pytest.mark.parametrize("row", [*SUBMITS, *ODD_SUBMITS], ids=lambda row: row.name)

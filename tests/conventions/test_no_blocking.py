@@ -19,7 +19,7 @@ TICKS = 100
 
 
 class Held:
-    """An answer that comes once the event loop has gone round so often."""
+    """A gateway that hangs up without an answer, once the event loop has gone round so often."""
 
     def __init__(self) -> None:
         self.asked = threading.Event()
@@ -29,8 +29,7 @@ class Held:
     def pieces(self) -> Iterator[bytes]:
         self.asked.set()
         self.in_time = self.ticked.wait(20)
-        body = b'{"status":"failed","error":"over"}'
-        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        yield b""
 
     async def tick(self) -> None:
         while not self.asked.is_set():  # noqa: ASYNC110 - it is set in another thread
@@ -49,12 +48,12 @@ async def test_the_loop_ticks_on_while_the_gateway_stalls(monkeypatch: pytest.Mo
         server.answer(over)
         await _first_event("veo_test")
         held = Held()
-        server.answer(Reply(raw=held.pieces))
+        server.answer(Reply(raw=held.pieces), over)
         event, _ = await asyncio.gather(_first_event("veo_test"), held.tick())
         # A poll that blocks would hold the loop until the gateway had waited in vain.
         assert held.in_time
         assert (event["generation_id"], event["reason"]) == ("abc", "generation_failed")
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2
 
 
 async def _first_event(conn_id: str) -> Any:

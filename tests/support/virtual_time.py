@@ -63,9 +63,9 @@ class _Selector(selectors.DefaultSelector):
             raise RuntimeError("no time passes")
         if not timeout:
             return super().select(timeout)
-        patience = THREAD_SECONDS if self._loop.in_threads else SOCKET_SECONDS
+        patience = THREAD_SECONDS if self._loop.in_threads else min(timeout, SOCKET_SECONDS)
         # Once more without a time: of one that a signal cut short there is no answer.
-        found = super().select(min(timeout, patience) if patience == SOCKET_SECONDS else patience) or super().select(0)
+        found = super().select(patience) or super().select(0)
         if not found:
             if self._loop.in_threads:
                 raise RuntimeError("a thread waits for time to pass")

@@ -29,7 +29,6 @@ class Watch:
         self._calls: dict[asyncio.Timeout, list[float]] = {}
         """Of each call: when it must have ended, and when something was last heard of it."""
         self._timer: asyncio.TimerHandle | None = None
-        self._next_look = 0.0
         self._stood_still = 0.0
         """Seconds by which looks came late in all."""
 
@@ -50,13 +49,13 @@ class Watch:
         self._calls.pop(limit, None)
 
     def _now(self) -> float:
-        now = asyncio.get_running_loop().time() - self._stood_still
+        now = asyncio.get_running_loop().time()
         # Behind a look that is late nobody knows yet by how much.
-        return now if self._timer is None else min(now, self._next_look)
+        return (now if self._timer is None else min(now, self._timer.when())) - self._stood_still
 
-    def _look(self) -> None:
+    def _look(self, due: float) -> None:
         self._timer = None
-        self._stood_still += max(0.0, self._now() - self._next_look)
+        self._stood_still += max(0.0, asyncio.get_running_loop().time() - due)
         now = self._now()
         for limit, (latest, heard_at) in list(self._calls.items()):
             if now > latest or now > heard_at + self._silence:
@@ -66,6 +65,6 @@ class Watch:
             self._look_again()
 
     def _look_again(self) -> None:
-        pause = min(self._silence, self._total) / LOOKS
-        self._next_look = self._now() + pause
-        self._timer = asyncio.get_running_loop().call_later(pause, self._look)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + min(self._silence, self._total) / LOOKS
+        self._timer = loop.call_at(due, self._look, due)

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -187,12 +187,15 @@ class Simulator:
         """
         End a generation, one with ``sim:never`` too, so that a test decides what happens before.
 
-        Polls may see it as running for a moment longer, until its clip is drawn.
+        Waits until its clip is drawn: the next poll sees the end.
 
         :param generation_id: whose time is over.
         :raises LookupError: the gateway knows none with this id.
         """
-        self._ask(lambda gateway: _known(gateway, generation_id).end())
+        job = self._ask(lambda gateway: _known(gateway, generation_id))
+        if job.clip is not None:
+            wait([job.clip], _PATIENCE_SECONDS)
+        self._ask(lambda _: job.end())
 
     def video(self, generation_id: str, index: int = 0) -> bytes:
         """

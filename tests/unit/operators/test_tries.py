@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from tests.support.processes import wait_until
 from tests.support.tasks import Task
 from tests.unit.operators.test_veo import PNG, operator, run_deferred
 from veo_provider.exceptions import (
@@ -58,11 +58,10 @@ async def ended_while_asked(gateway: Simulator, generation_id: str, running: Cor
     def polls() -> int:
         return int(gateway.ledger()["totals"]["polls"])
 
-    before, deadline = polls(), time.monotonic() + 60
+    before = polls()
 
     def end() -> None:
-        while polls() < before + 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until("two polls", lambda: polls() >= before + 2, seconds=60, every=0.01)
         gateway.end(generation_id)
 
     # At once, in a thread: a try that waits by itself leaves the loop no turn.

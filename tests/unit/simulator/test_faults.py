@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.support.processes import wait_until
 from tests.unit.simulator.caller import BODY, Caller, fetch
 from tests.unit.simulator.conftest import Start
 from veo_provider.simulator.faults import KINDS
@@ -216,9 +217,7 @@ def test_client_that_gives_up_has_bought_all_the_same(caller: Caller) -> None:
     caller.simulator.inject({"on": "submit", "kind": "delay", "seconds": 60})
     with pytest.raises(requests.ReadTimeout):
         caller.session.post(f"{caller.simulator.url}/v1/video/generations", json=BODY, timeout=0.5)
-    deadline = time.monotonic() + 60
-    while not caller.simulator.ledger()["totals"]["billed"] and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until("a bill", lambda: caller.simulator.ledger()["totals"]["billed"], seconds=60, every=0.01)
     assert caller.simulator.ledger()["totals"]["billed"] == 1
 
 

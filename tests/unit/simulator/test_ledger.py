@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.support.processes import wait_until
 from tests.unit.simulator.caller import Caller, fetch
 
 
@@ -87,9 +88,12 @@ def test_polls_in_flight(caller: Caller) -> None:
     for one in callers:
         headers = {"Authorization": f"Bearer {caller.simulator.api_key}"}
         one.request("GET", f"/v1/video/generations/{generation_id}", headers=headers)
-    deadline = time.monotonic() + 60
-    while caller.simulator.ledger()["totals"]["max_polls_in_flight"] < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(
+        "five polls",
+        lambda: caller.simulator.ledger()["totals"]["max_polls_in_flight"] >= 5,
+        seconds=60,
+        every=0.01,
+    )
     assert caller.simulator.ledger()["totals"]["max_polls_in_flight"] == 5
     for one in callers:
         one.close()
