@@ -41,10 +41,12 @@ ANSWERS = [_answer(progress) for progress in range(10, 100)]
 
 
 class Counts:
-    """How many connections were opened and how many requests were answered, since the start."""
+    """Since the start: connections that were opened, requests that were answered, the most connections at once."""
 
     connections = 0
     requests = 0
+    open = 0
+    at_once = 0
 
 
 class _Gateway(asyncio.Protocol):
@@ -55,6 +57,11 @@ class _Gateway(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
         self._counts.connections += 1
+        self._counts.open += 1
+        self._counts.at_once = max(self._counts.at_once, self._counts.open)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._counts.open -= 1
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -86,7 +93,7 @@ async def _serve(folder: Path, delay: float) -> None:
 
     threading.Thread(target=read, daemon=True).start()
     while await lines.get():
-        _say([counts.connections, counts.requests])
+        _say([counts.connections, counts.requests, counts.at_once])
 
 
 def _say(what: Any) -> None:

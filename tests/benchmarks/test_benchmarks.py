@@ -18,7 +18,8 @@ def test_many_wait_on_few_connections_in_little_memory(tmp_path: Path) -> None:
     with waiting.Server(tmp_path) as server:
         seen = waiting.measure(server, "ours", 1000, seconds=5, interval=5.0)
     assert seen["polls"] > 500
-    # 64 at a time; whoever pauses for too long finds one closed. A session for each would have a thousand.
+    # One that was idle for long on a machine that pauses is opened anew, so they are more in all.
+    assert seen["at_once"] <= 64
     assert seen["connections"] <= 128
     # Ten of these are usual; a session for each would be 80.
     assert seen["memory"] / 1000 < 30_000

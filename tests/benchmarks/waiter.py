@@ -138,7 +138,7 @@ class Parent:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def counts(self) -> list[int]:
-        """Ask for the server's connections and requests so far."""
+        """Ask for what the server has counted so far (``server.Counts``)."""
         os.write(self._out, b"count\n")
         counts: list[int] = json.loads(sys.stdin.readline())
         return counts
@@ -163,16 +163,16 @@ async def _measure(parent: Parent, name: str, count: int, interval: float, warm_
     await asyncio.sleep(interval + 1)
     gc.collect()
     before = psutil.Process().memory_info().rss
-    connections, _ = parent.counts()
+    connections, _, _ = parent.counts()
     tasks = [first, *(asyncio.create_task(wait(number, interval)) for number in range(1, count))]
     await asyncio.sleep(warm_up)
     lags: list[float] = []
     meter = asyncio.create_task(_lag(lags))
-    _, polls = parent.counts()
+    _, polls, _ = parent.counts()
     cpu = cpu_seconds()
     await asyncio.sleep(seconds)
     used = cpu_seconds() - cpu
-    opened, answered = parent.counts()
+    opened, answered, at_once = parent.counts()
     memory = psutil.Process().memory_info().rss - before
     meter.cancel()
     ended = [task for task in tasks if task.done()]
@@ -184,6 +184,8 @@ async def _measure(parent: Parent, name: str, count: int, interval: float, warm_
             "cpu": used,
             "polls": answered - polls,
             "connections": opened - connections + 1,
+            # Of all who were measured with this server.
+            "at_once": at_once,
             "memory": memory,
             "lag": lags[int(len(lags) * 0.99)],
         }

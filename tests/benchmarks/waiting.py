@@ -41,7 +41,7 @@ class Server:
         self._process.wait(10)
 
     def counts(self) -> str:
-        """Return the connections and the requests so far, as a line of JSON."""
+        """Return what the server has counted so far, as a line of JSON."""
         assert self._process.stdin is not None
         self._process.stdin.write("count\n")
         self._process.stdin.flush()
