@@ -167,3 +167,9 @@ def test_nothing_of_one_machine_or_of_a_key(path: Path) -> None:
     text = path.read_text()
     assert not re.search(r"/(?:work|home|root|Users)/", text)
     assert not re.search(r"\bsk-(?!simulator|refused|exhausted|no-quota|token-quota|forbidden|\.\.\.)\w", text)
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "example_dags").glob("veo_*.py")), ids=lambda path: path.stem)
+def test_all_tasks_of_an_example_have_retries(example: Path) -> None:
+    """What Airflow or a network loses costs a try; the task that stores needs one as well as the one that pays."""
+    assert re.search(r'default_args=\{"retries": [1-9]', example.read_text())
