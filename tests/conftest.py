@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _ORDER.index(_layer(item)) if _layer(item) in _ORDER else -1)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the servers said last: where CI ran, nothing is left to look at."""
+    from tests.support.processes import ManagedProcess
+
+    report = yield
+    if report.failed:
+        report.sections += [(f"the end of {name}", words) for name, words in ManagedProcess.last_words()]
+    return report
+
+
 @pytest.fixture(scope="session")
 def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a migrated sqlite database, to copy."""
@@ -92,7 +103,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     from tests.support.s3 import moto_server
 
     with moto_server(tmp_path_factory.mktemp("moto")) as server:
-        server.client.create_bucket(Bucket=BUCKET)
+        server.prepare(BUCKET)
         yield server
 
 
@@ -101,7 +112,7 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     from tests.support.s3 import seaweedfs_server
 
     with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
-        server.client.create_bucket(Bucket=BUCKET)
+        server.prepare(BUCKET)
         yield server
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import psutil
 
@@ -82,6 +82,8 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 class ManagedProcess:
     """A command in its own session on a leash (see leash.py), its output in a file."""
 
+    _unheard: ClassVar[list[ManagedProcess]] = []
+
     def __init__(
         self,
         name: str,
@@ -106,6 +108,13 @@ class ManagedProcess:
                 # Ctrl-C in a terminal goes to the foreground group: ours, which then stops the rest in order.
                 start_new_session=True,
             )
+        self._unheard.append(self)
+
+    @classmethod
+    def last_words(cls) -> list[tuple[str, str]]:
+        """The log's name and its end, of the process begun last and of each that runs; of each once only."""
+        unheard, cls._unheard = cls._unheard, []
+        return [(one.log.name, one.tail()) for one in unheard if one.running or one is unheard[-1]]
 
     @property
     def running(self) -> bool:

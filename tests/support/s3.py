@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.support.processes import ManagedProcess, clean_environment, free_port, program, wait_until
 
@@ -51,22 +53,37 @@ class S3Server:
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
-                retries={"total_max_attempts": 1},
+                # What a test prepares with it may wait: once SeaweedFS left a part of an upload without an answer.
+                retries={"mode": "standard", "total_max_attempts": 5},
                 connect_timeout=2,
+                read_timeout=20,
                 proxies={},
             ),
         )
         try:
-            wait_until(f"{name} to answer", self._answers, seconds=60)
+            wait_until(f"{name} to listen", lambda: self._listens(port), seconds=60)
         except BaseException:
             self.stop()
             raise
 
-    def _answers(self) -> bool:
+    def _listens(self, port: int) -> bool:
+        self._process.check()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    def prepare(self, bucket: str) -> None:
+        """Make the bucket if there is none, and wait until it takes an object."""
+        # SeaweedFS listens before it can write, and sets a bucket's volumes aside at the first write to it.
+        wait_until(f"an object in {bucket}", lambda: self._takes_object(bucket), seconds=120)
+
+    def _takes_object(self, bucket: str) -> bool:
         self._process.check()
         try:
-            self.client.list_buckets()
-        except Exception:  # noqa: BLE001
+            if bucket not in [known["Name"] for known in self.client.list_buckets()["Buckets"]]:
+                self.client.create_bucket(Bucket=bucket)
+            self.client.put_object(Bucket=bucket, Key="first", Body=bytes(100_000))
+            self.client.delete_object(Bucket=bucket, Key="first")
+        except (BotoCoreError, ClientError):
             # Whatever it says while it starts; wait_until has the limit, check() the crash.
             return False
         return True

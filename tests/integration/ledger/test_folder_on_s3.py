@@ -35,8 +35,7 @@ def root(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     monkeypatch.setenv("AIRFLOW_CONN_AWS_LEDGER", server.connection())
     monkeypatch.setattr(store, "_STORE_CACHE", {})
     bucket = "ledger"
-    if bucket not in [known["Name"] for known in server.client.list_buckets()["Buckets"]]:
-        server.client.create_bucket(Bucket=bucket)
+    server.prepare(bucket)
     for key in server.keys(bucket):
         server.client.delete_object(Bucket=bucket, Key=key)
     return f"s3://aws_ledger@{bucket}/veo"

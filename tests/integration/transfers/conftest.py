@@ -51,8 +51,7 @@ def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     monkeypatch.setattr(store, "_STORE_CACHE", {})
     # One for all tests: SeaweedFS sets volumes aside for each, and has eight.
     bucket, client = Bucket(server, "films"), server.client
-    if bucket.name not in [known["Name"] for known in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=bucket.name)
+    server.prepare(bucket.name)
     for key in bucket.listed():
         client.delete_object(Bucket=bucket.name, Key=key)
     for upload in bucket.unfinished():
