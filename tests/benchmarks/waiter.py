@@ -186,6 +186,7 @@ async def _measure(parent: Parent, name: str, count: int, interval: float, warm_
             "connections": opened - connections + 1,
             # Of all who were measured with this server.
             "at_once": at_once,
+            "answered": answered,
             "memory": memory,
             "lag": lags[int(len(lags) * 0.99)],
         }

@@ -64,13 +64,8 @@ def test_killed_while_all_wait(two: bool, world: World, full: bool) -> None:
 
 @pytest.mark.full
 def test_a_deadline_does_not_move(world: World) -> None:
-    run = Run(DEADLINE_DAG, f"deadline-{uuid.uuid4().hex[:6]}")
-    body = {
-        "logical_date": None,
-        "dag_run_id": run.run_id,
-        "conf": {"prompt": f"{label(run.run_id, 0)} a clip sim:never"},
-    }
-    world.api.json("POST", f"/dags/{DEADLINE_DAG}/dagRuns", json=body)
+    run_id = f"deadline-{uuid.uuid4().hex[:6]}"
+    run = world.api.trigger(DEADLINE_DAG, {"prompt": f"{label(run_id, 0)} a clip sim:never"}, run_id)
     wait_until("it to wait", lambda: world.task_states(run, "generate") == ["deferred"], seconds=60)
     time.sleep(TIMEOUT / 2)
     world.airflow.replace("triggerer")

@@ -104,20 +104,8 @@ class World:
         for index, (point, whom) in (arms or {}).items():
             task_id = STORE if point in crash.OF_THE_TRANSFER else GENERATE
             crash.arm(self.control, point, f"{run_id}@{task_id}@{index}", whom)
-        body = {"logical_date": None, "dag_run_id": run_id, "conf": {"prompts": prompts, "bucket": self.bucket}}
-        self.patiently(lambda: self.api.json("POST", f"/dags/{dag_id}/dagRuns", json=body))
-        return Job(Run(dag_id, run_id), tuple((run_id, index) for index in range(len(prompts))))
-
-    def patiently(self, ask: Callable[[], T], seconds: float = 120) -> T:
-        """Ask the API server, which may be away for a while."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return ask()
-            except (requests.RequestException, RuntimeError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
+        run = self.api.trigger(dag_id, {"prompts": prompts, "bucket": self.bucket}, run_id)
+        return Job(run, tuple((run_id, index) for index in range(len(prompts))))
 
     def watch(self, jobs: Sequence[Job], *, seconds: float, events: Iterable[Event] = ()) -> None:
         """
@@ -134,8 +122,9 @@ class World:
                 planned.pop(0).do()
             self.revived += self.airflow.revive()
             for run in [job.run for job in jobs if not job.run.ended]:
-                with contextlib.suppress(requests.RequestException, RuntimeError):
-                    run.state = self.api.json("GET", run.path)["state"]
+                # At once: what is planned doesn't wait for a server that is away.
+                with contextlib.suppress(requests.RequestException, KeyError):
+                    run.state = self.api.request("GET", f"/api/v2{run.path}").json()["state"]
             if all(job.run.ended for job in jobs) and not any(event.must for event in planned):
                 return
             time.sleep(0.5)
@@ -174,9 +163,7 @@ class World:
         found: list[dict[str, Any]] = []
         while True:
             params = {"limit": PAGE, "offset": len(found)}
-            page = self.patiently(
-                lambda params=params: self.api.json("GET", f"{run.path}/taskInstances", params=params)  # type: ignore[misc]
-            )["task_instances"]
+            page = self.api.json("GET", f"{run.path}/taskInstances", params=params)["task_instances"]
             found += page
             if len(page) < PAGE:
                 return found
@@ -184,7 +171,7 @@ class World:
     def _ended(self, run: Run, task: dict[str, Any]) -> Ended:
         error = ""
         if task["state"] == "failed":
-            error = self.patiently(lambda: self.errors(run, task["task_id"], task["map_index"], task["try_number"]))
+            error = self.errors(run, task["task_id"], task["map_index"], task["try_number"])
         return Ended(task["state"], task["try_number"], error)
 
     def errors(self, run: Run, task_id: str, map_index: int, try_number: int) -> str:

@@ -81,12 +81,13 @@ def test_from_the_navigation(page: Page, stack: AirflowStack, runs: dict[str, Ru
 def poster_of(video: Locator) -> tuple[int, int]:
     """Return the size of a video's poster, once the browser has it."""
     load = """v => {
-        const picture = Object.assign(new Image(), { src: v.poster });
-        return picture.decode().then(() => [picture.naturalWidth, picture.naturalHeight]);
+        if (!v.poster) return null;
+        // Another address each time: its store may have been slow.
+        const picture = Object.assign(new Image(), { src: `${v.poster}&again=${Date.now()}` });
+        return picture.decode().then(() => [picture.naturalWidth, picture.naturalHeight], () => null);
     }"""
     video.scroll_into_view_if_needed()
-    wait_until("a poster", lambda: video.evaluate("v => v.poster"), seconds=30)
-    width, height = video.evaluate(load)
+    width, height = wait_until("a poster", lambda: video.evaluate(load), seconds=90)
     return width, height
 
 

@@ -8,11 +8,14 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from tests.support.processes import ManagedProcess, clean_environment, free_port, wait_until
 
@@ -89,13 +92,17 @@ class Gcs(_Process):
         self.url = f"http://127.0.0.1:{port}"
         self._http = requests.Session()
         self._http.trust_env = False
+        self._http.mount("http://", HTTPAdapter(max_retries=Retry(total=4, backoff_factor=0.5, allowed_methods=None)))
         place = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", self.url]
         command = [str(_server._get_binary_path()), "-backend", "memory", "-log-level", "warn", *place]
         super().__init__("fake-gcs-server", command, folder)
         self._start()
 
     def _make_bucket(self) -> None:
-        self._ask("POST", "storage/v1/b", json={"name": BUCKET})
+        answer = self._http.post(f"{self.url}/storage/v1/b", json={"name": BUCKET}, timeout=30)
+        # There already: an answer was lost.
+        if answer.status_code != 409:
+            answer.raise_for_status()
 
     def connection(self) -> dict[str, Any]:
         extra = {"is_anonymous": True, "project": "films", "gcs.endpoint": self.url}
@@ -139,14 +146,19 @@ class Azure(_Process):
             f"DefaultEndpointsProtocol=http;AccountName=films;AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{port}/films;"
         )
-        self.container = ContainerClient.from_connection_string(self.text, BUCKET, retry_total=0)
+        self.container = ContainerClient.from_connection_string(self.text, BUCKET)
         flags = ["--silent", "--skipApiVersionCheck", "--loose", "--inMemoryPersistence", "--disableTelemetry"]
         command = [os.environ["VEO_AZURITE"], "--blobHost", "127.0.0.1", "--blobPort", str(port), *flags]
         super().__init__("azurite", command, folder, {"AZURITE_ACCOUNTS": f"films:{key}"})
         self._start()
 
     def _make_bucket(self) -> None:
-        self.container.create_container()
+        from azure.core.exceptions import ResourceExistsError
+        from azure.storage.blob import ContainerClient
+
+        hasty = ContainerClient.from_connection_string(self.text, BUCKET, retry_total=0)
+        with suppress(ResourceExistsError), hasty:
+            hasty.create_container()
 
     def connection(self) -> dict[str, Any]:
         return {"conn_type": self.conn_type, "extra": {"connection_string": self.text}}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ import requests
 from tests.support.processes import wait_until
 
 END_STATES = frozenset({"success", "failed"})
+PATIENCE = 120.0
+"""Seconds for which a server that is down or fails by itself is asked again."""
 
 
 @dataclass
@@ -53,13 +56,28 @@ class AirflowApi:
         return self._session.request(method, self.base_url + path, timeout=30, **kwargs)
 
     def json(self, method: str, path: str, **kwargs: Any) -> Any:
-        answer = self.request(method, f"/api/v2{path}", **kwargs)
+        # Of a lost answer nobody knows what was done: who posts would do it twice.
+        answer = self._patiently(method, f"/api/v2{path}", again=method != "POST", **kwargs)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:2000]}")
         return answer.json()
 
+    def _patiently(self, method: str, path: str, *, again: bool, **kwargs: Any) -> requests.Response:
+        """Ask until there is an answer that isn't a failure of the server's own; ``again``: also after a lost one."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            late = time.monotonic() > deadline
+            try:
+                answer = self.request(method, path, **kwargs)
+                if answer.status_code < 500 or late:
+                    return answer
+            except requests.RequestException:
+                if late or not again:
+                    raise
+            time.sleep(0.5)
+
     def log_in(self) -> None:
-        answer = self.request("GET", "/auth/token")
+        answer = self._patiently("GET", "/auth/token", again=True)
         answer.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
@@ -85,9 +103,14 @@ class AirflowApi:
         wait_until(f"DAG {dag_id} to be parsed", parsed, seconds=seconds)
         self.json("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> Run:
-        body = {"logical_date": None, "conf": conf or {}}
-        return Run(dag_id, self.json("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> Run:
+        run = Run(dag_id, run_id or f"manual__{uuid.uuid4()}")
+        body = {"logical_date": None, "dag_run_id": run.run_id, "conf": conf or {}}
+        answer = self._patiently("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body, again=True)
+        # It has a run id of its own: 409 is a run that was made though the answer was lost.
+        if not answer.ok and answer.status_code != 409:
+            raise RuntimeError(f"{dag_id} isn't triggered: HTTP {answer.status_code} {answer.text[:2000]}")
+        return run
 
     def wait_for_a_run(self, dag_id: str, *, seconds: float) -> Run:
         """Wait for a run that the scheduler makes by itself."""

@@ -38,10 +38,12 @@ def _freeze(processes: list[psutil.Process], seconds: float) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
-    time.sleep(seconds)
-    for process in reversed(processes):
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
+    try:
+        time.sleep(seconds)
+    finally:
+        for process in reversed(processes):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 if __name__ == "__main__":

@@ -139,7 +139,8 @@ class Postgres:
 
     def _dsn(self, database: str) -> str:
         return (
-            f"host=127.0.0.1 port={self.port} user={USER} password={self._password} dbname={database} connect_timeout=5"
+            f"host=127.0.0.1 port={self.port} user={USER} password={self._password} dbname={database}"
+            " connect_timeout=60"
         )
 
     def _answers(self) -> bool:

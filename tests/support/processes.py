@@ -82,7 +82,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 class ManagedProcess:
     """A command in its own session on a leash (see leash.py), its output in a file."""
 
-    _unheard: ClassVar[list[ManagedProcess]] = []
+    _begun: ClassVar[list[ManagedProcess]] = []
 
     def __init__(
         self,
@@ -108,13 +108,25 @@ class ManagedProcess:
                 # Ctrl-C in a terminal goes to the foreground group: ours, which then stops the rest in order.
                 start_new_session=True,
             )
-        self._unheard.append(self)
+        self._heard = 0
+        self._begun.append(self)
 
     @classmethod
     def last_words(cls) -> list[tuple[str, str]]:
-        """The log's name and its end, of the process begun last and of each that runs; of each once only."""
-        unheard, cls._unheard = cls._unheard, []
-        return [(one.log.name, one.tail()) for one in unheard if one.running or one is unheard[-1]]
+        """Of the process begun last and of each that runs: its log's name, and the end of what is new there."""
+        cls._begun = [one for one in cls._begun if one.running or one is cls._begun[-1]]
+        said = [(one.log.name, one._news()) for one in cls._begun]
+        return [(name, news) for name, news in said if news]
+
+    def _news(self, lines: int = 30) -> str:
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._heard)
+                news = log.read()
+        except OSError:
+            return ""
+        self._heard += len(news)
+        return "\n".join(news.decode(errors="replace").splitlines()[-lines:])
 
     @property
     def running(self) -> bool:

@@ -35,7 +35,7 @@ class Redis:
     def _answers(self) -> bool:
         self._process.check()
         try:
-            with redis.Redis(port=self._port) as client:
+            with redis.Redis(port=self._port, socket_timeout=5) as client:
                 return bool(client.ping())
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False

@@ -67,7 +67,7 @@ def test_nothing_is_left_when_the_holder_is_killed(tmp_path: Path) -> None:
     wait_until("the family to end", lambda: gone(pids), seconds=30)
 
 
-def test_a_failure_shows_what_each_running_process_said_last_but_once(tmp_path: Path) -> None:
+def test_a_failure_shows_what_is_new_from_each_process_that_runs(tmp_path: Path) -> None:
     talk = [sys.executable, "-c", "import time; print('spoken', flush=True); time.sleep(600)"]
     ended, quiet, begun_last = (tmp_path / f"{name}.log" for name in ("ended", "quiet", "last"))
     ManagedProcess.last_words()
@@ -77,4 +77,9 @@ def test_a_failure_shows_what_each_running_process_said_last_but_once(tmp_path: 
         ManagedProcess("last", [sys.executable, "-c", "print('broken')"], log=begun_last).wait()
         wait_until("it to speak", quiet.read_text, seconds=30)
         assert ManagedProcess.last_words() == [("quiet.log", "spoken"), ("last.log", "broken")]
+        assert ManagedProcess.last_words() == []
+        with quiet.open("a") as log:
+            log.write("more\n")
+        assert ManagedProcess.last_words() == [("quiet.log", "more")]
+        quiet.unlink()
         assert ManagedProcess.last_words() == []

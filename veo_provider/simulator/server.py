@@ -191,10 +191,11 @@ class Simulator:
 
         :param generation_id: whose time is over.
         :raises LookupError: the gateway knows none with this id.
+        :raises TimeoutError: the clip isn't drawn within half a minute.
         """
         job = self._ask(lambda gateway: _known(gateway, generation_id))
-        if job.clip is not None:
-            wait([job.clip], _PATIENCE_SECONDS)
+        if job.clip is not None and not wait([job.clip], _PATIENCE_SECONDS).done:
+            raise TimeoutError(f"the clip of {generation_id} isn't drawn after {_PATIENCE_SECONDS:g} s")
         self._ask(lambda _: job.end())
 
     def video(self, generation_id: str, index: int = 0) -> bytes:

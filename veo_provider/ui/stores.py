@@ -106,8 +106,9 @@ def _s3(video: Video, suffix: str) -> Link:
     from botocore.config import Config
 
     bucket, _, key = video.uri.partition("://")[2].partition("/")
-    # boto3 signs links in a way of its own if it isn't told; it waits for minutes, too.
-    quick = Config(signature_version="s3v4", connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+    # boto3 signs links in a way of its own if it isn't told; it waits for minutes, too. One answer that is
+    # lost mustn't keep the videos from everybody, as a store that is down does.
+    quick = Config(signature_version="s3v4", connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
     hook = S3Hook(aws_conn_id=video.conn_id)
     # It goes on without a connection that it doesn't find.
     _check_connection(video.conn_id, "s3", hook.conn_config.conn_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,8 @@ def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     for key in bucket.listed():
         client.delete_object(Bucket=bucket.name, Key=key)
     for upload in bucket.unfinished():
-        client.abort_multipart_upload(Bucket=bucket.name, Key=upload["Key"], UploadId=upload["UploadId"])
+        with suppress(client.exceptions.NoSuchUpload):
+            client.abort_multipart_upload(Bucket=bucket.name, Key=upload["Key"], UploadId=upload["UploadId"])
     return bucket
 
 

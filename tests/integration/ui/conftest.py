@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +88,16 @@ class Page:
     log: Path
     tokens: dict[str, str]
 
-    def get(self, path: str, user: str | None = "admin", **kwargs: Any) -> requests.Response:
-        """Ask for something below ``/veo``, as somebody."""
+    def get(self, path: str, user: str | None = "admin", *, at_once: bool = False, **kwargs: Any) -> requests.Response:
+        """Ask for something below ``/veo``, as somebody; again while a store is slow, unless ``at_once``."""
+        deadline = time.monotonic() + 90
+        while True:
+            answer = self._get(path, user, **kwargs)
+            if at_once or answer.status_code not in (502, 503) or time.monotonic() > deadline:
+                return answer
+            time.sleep(1)
+
+    def _get(self, path: str, user: str | None, **kwargs: Any) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False
             headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -128,12 +127,10 @@ def test_bad_queries_get_an_answer(query: dict[str, str | int], page: Page) -> N
 
 
 def test_a_dead_store_is_asked_once_a_minute(page: Page) -> None:
-    first = page.video("dogs", "dead")
+    first = page.video("dogs", "dead", at_once=True)
     assert first.status_code in (502, 503)
-    began = time.monotonic()
-    again = page.video("dogs", "dead")
+    again = page.video("dogs", "dead", at_once=True)
     assert (again.status_code, again.text) == (503, "Its store did not answer a moment ago")
-    assert time.monotonic() - began < 5
     # It costs nobody else anything: not another store, nor another connection to the same bucket.
     assert page.video("dogs", "store").content == VIDEO
     assert page.video("cats", "store").status_code == 302

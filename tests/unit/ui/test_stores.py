@@ -222,6 +222,7 @@ async def test_more_videos_than_threads_are_all_opened(monkeypatch: pytest.Monke
         raise NotThere("gone")
 
     monkeypatch.setattr(serving, "open_video", opened)
+    monkeypatch.setattr(serving, "TO_OPEN", 60.0)
     server = Server()
     answers = await asyncio.gather(*(server.serve(video("s3://b/a"), None) for _ in range(24)))
     assert {one.status_code for one in answers} == {404}
