@@ -16,8 +16,8 @@ from veo_provider.simulator import Simulator
 
 DAG_ID = "e2e_watched"
 LIMIT = 240
-# Long enough to be looked at between the first poll and the end.
-PROMPT = "A clock ticks sim:seconds=45"
+# Until all have been looked at between the first poll and the end.
+PROMPT = "A clock ticks sim:never"
 WAITING = [("generate", -1), ("wait", -1), ("mapped", 0)]
 TRANSFERS = [("store", -1, "generate"), ("store_mapped", 0, "mapped")]
 """And which task made what they have stored."""
@@ -70,7 +70,9 @@ def deferred(stack: AirflowStack, run: Run) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def ended(stack: AirflowStack, run: Run, deferred: Any) -> Run:
+def ended(stack: AirflowStack, run: Run, deferred: dict[str, dict[str, Any]], stack_simulator: Simulator) -> Run:
+    for seen in deferred.values():
+        stack_simulator.end(seen["facts"]["generation_id"])
     stack.api.wait_for([run], seconds=LIMIT)
     assert run.state == "success", stack.api.why(run)
     return run

@@ -42,6 +42,11 @@ class Run:
         mine = [task for task in self.tasks if task["task_id"] == task_id]
         return [task["state"] for task in sorted(mine, key=lambda task: int(task["map_index"]))]
 
+    def tries(self, task_id: str) -> int:
+        """How often an unmapped task was tried: on a busy machine Airflow may lose a try."""
+        (mine,) = [task for task in self.tasks if task["task_id"] == task_id]
+        return int(mine["try_number"])
+
 
 class AirflowApi:
     """A client of one API server, with a token."""

@@ -9,7 +9,7 @@ from veo_provider.operators.veo import VeoGenerateOperator
 from veo_provider.request import VideoRequest
 
 
-@dag(schedule=None)
+@dag(schedule=None, default_args={"retries": 2})
 def e2e_requests() -> None:
     @task.veo(model="veo-3.0-fast-generate-001", duration_seconds=4)
     def by_a_function(subject: str, params: dict[str, str]) -> dict[str, object]:

@@ -11,13 +11,12 @@ from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
 # A Param object holds its value: one for each.
 params = {name: Param(type="string", minLength=1) for name in ("prompt", "aws_conn_id", "bucket", "key")}
 
-with DAG("e2e_to_s3", schedule=None, params=params):
+with DAG("e2e_to_s3", schedule=None, default_args={"retries": 2}, params=params):
     generate = VeoGenerateOperator(
         task_id="generate",
         prompt="{{ params.prompt }}",
         duration_seconds=6,
         aspect_ratio="9:16",
-        retries=0,
     )
     VeoToS3Operator(
         task_id="store",

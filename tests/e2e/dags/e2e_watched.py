@@ -12,7 +12,7 @@ from veo_provider.transfers.veo_to_s3 import VeoToS3Operator
 
 FOLDER = "{{ var.value.veo_output }}/{{ run_id }}"
 
-with DAG("e2e_watched", schedule=None, params={"prompt": Param(type="string")}):
+with DAG("e2e_watched", schedule=None, default_args={"retries": 2}, params={"prompt": Param(type="string")}):
     generate = VeoGenerateOperator(task_id="generate", prompt="{{ params.prompt }}", duration_seconds=4)
     VeoToS3Operator(
         task_id="store",
