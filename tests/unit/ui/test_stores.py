@@ -15,12 +15,13 @@ import fsspec
 import pytest
 
 from tests.support.inside import attach
+from tests.support.raw_server import RawServer, Reply
 from veo_provider.transfers.stored import Marks
 from veo_provider.ui import serving, stores
 from veo_provider.ui.facts import TaskKey, Video, describe, read_videos, state_of
 from veo_provider.ui.lanes import Silent
 from veo_provider.ui.serving import Server
-from veo_provider.ui.stores import Bytes, NotThere, Unreachable, open_video
+from veo_provider.ui.stores import Bytes, Link, NotThere, Unreachable, open_video
 
 OWNER = TaskKey("d", "r", "t", -1)
 MARKS = Marks("g", 0, 1, "d", "t", "r", -1).as_dict()
@@ -184,6 +185,19 @@ def test_uris_that_lead_nowhere(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AIRFLOW__VEO__UI_FOLDERS", "/,/tmp")
     with pytest.raises(NotThere):
         open_video(video(uri))
+
+
+def test_one_answer_of_s3_that_is_lost_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = RawServer()
+    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"endpoint_url": server.url}}
+    monkeypatch.setenv("AIRFLOW_CONN_S3_SLOW", json.dumps(connection))
+    marked = Reply(headers={f"x-amz-meta-veo-{name.replace('_', '-')}": str(value) for name, value in MARKS.items()})
+    server.answer(Reply(reset=True), marked)
+    assert isinstance(open_video(video("s3://films/a.mp4", conn_id="s3_slow")), Link)
+    server.answer(Reply(reset=True), Reply(reset=True), marked)
+    with pytest.raises(Unreachable):
+        open_video(video("s3://films/a.mp4", conn_id="s3_slow"))
+    server.close()
 
 
 async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
