@@ -26,7 +26,7 @@ def gateway(running_gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simu
         "conn_type": "veo",
         "host": running_gateway.url,
         "password": running_gateway.api_key,
-        "extra": {"allowed_result_hosts": ["127.0.0.1"], "read_timeout": 5},
+        "extra": {"allowed_result_hosts": ["127.0.0.1"], "read_timeout": 60, "connect_timeout": 60},
     }
     monkeypatch.setenv("AIRFLOW_CONN_VEO_DEFAULT", json.dumps(connection))
     return running_gateway
