@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -109,7 +109,8 @@ class AirflowApi:
         self.json("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> Run:
-        run = Run(dag_id, run_id or f"manual__{uuid.uuid4()}")
+        # As Airflow's own are, with their colons and their plus.
+        run = Run(dag_id, run_id or f"manual__{datetime.now(UTC).isoformat()}")
         body = {"logical_date": None, "dag_run_id": run.run_id, "conf": conf or {}}
         answer = self._patiently("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body, again=True)
         # It has a run id of its own: 409 is a run that was made though the answer was lost.
