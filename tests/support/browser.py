@@ -25,6 +25,9 @@ FLAGS = (
     # Nobody clicks here, and videos play all the same.
     "--autoplay-policy=no-user-gesture-required",
 )
+# Five seconds if it isn't told, and a machine may stand still for longer.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 SCREENSHOTS = ROOT / ".artifacts" / "screenshots"
 
 
@@ -33,7 +36,7 @@ def browsing() -> Iterator[Browser]:
     """Start the browser."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=2 * PATIENCE)
         yield browser
         browser.close()
 
@@ -48,7 +51,7 @@ def window(browser: Browser, url: str, token: str | None = None, **options: Any)
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE)
     yield page
     context.close()
     # What a store refuses is logged by the browser itself.
@@ -74,14 +77,14 @@ def state_of(video: Locator) -> dict[str, Any]:
 def play(video: Locator, to: float = 0.3) -> dict[str, Any]:
     """Play until it has come so far."""
     video.evaluate("v => v.play()")
-    return wait_until(f"a video at {to} s", lambda: ((s := state_of(video))["at"] >= to and s) or None, seconds=30)
+    return wait_until(f"a video at {to} s", lambda: ((s := state_of(video))["at"] >= to and s) or None, seconds=60)
 
 
 def seek(video: Locator, to: float) -> None:
     """Jump, and wait until there is a picture."""
     video.evaluate("(v, to) => { v.pause(); v.currentTime = to; }", to)
     there = "v => !v.seeking && v.readyState >= 2 && !v.error ? v.currentTime : null"
-    at = wait_until(f"a picture at {to} s", lambda: video.evaluate(there), seconds=30)
+    at = wait_until(f"a picture at {to} s", lambda: video.evaluate(there), seconds=60)
     assert abs(at - to) < 0.2
 
 
