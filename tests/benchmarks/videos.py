@@ -32,7 +32,7 @@ class Servers:
         for rate in self._rates:
             process = subprocess.Popen([*command, str(rate)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             assert process.stdout is not None
-            self._stack.callback(process.wait, 10)
+            self._stack.callback(process.wait, 60)
             self._stack.callback(process.stdin.close)  # type: ignore[union-attr]
             urls.append(f"http://127.0.0.1:{process.stdout.readline().strip()}")
         self._environment = storer.environment(*urls)

@@ -38,7 +38,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def counts(self) -> str:
         """Return what the server has counted so far, as a line of JSON."""

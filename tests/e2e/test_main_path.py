@@ -58,6 +58,7 @@ def runs(stack: AirflowStack, prompts: dict[str, str]) -> dict[str, Run]:
         for name, prompt in prompts.items()
     }
     stack.api.wait_for(started.values(), seconds=LIMIT)
+    assert [line for run in started.values() for line in stack.api.failed_tries(run)] == []
     return started
 
 

@@ -39,7 +39,7 @@ def test_the_quickstart_on_a_whole_airflow(tmp_path: Path, stack_simulator: Simu
         airflow.api.wait_for([run], seconds=300)
         assert run.state == "success", airflow.api.why(run)
         [stored] = airflow.api.xcom(run, "store", "veo_videos")
-        page = airflow.api.request("GET", "/veo/api/generations").json() if compat.PAGE else None
+        page = airflow.api.ask("GET", "/veo/api/generations").json() if compat.PAGE else None
     assert probe(Path(urlsplit(stored["uri"]).path).read_bytes()).seconds == pytest.approx(4, abs=0.1)
     [submit] = billed(stack_simulator.ledger())
     assert submit["generation_id"] == stored["generation_id"]

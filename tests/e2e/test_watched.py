@@ -41,7 +41,7 @@ class Watcher:
             "facts": self.stack.api.xcom(self.run, self.task_id, "veo_generation", self.map_index),
             "record": {entry["key"]: entry for entry in self.read("state-store")["task_state_store"]},
             "links": self.read("links")["extra_links"],
-            "log": self.stack.api.log(self.run, self.task_id, map_index=self.map_index),
+            "log": self.stack.api.log(self.run, self.task_id, self.read()["try_number"], self.map_index),
         }
         return seen | {"state": self.read()["state"]}
 
@@ -75,6 +75,7 @@ def ended(stack: AirflowStack, run: Run, deferred: dict[str, dict[str, Any]], st
         stack_simulator.end(seen["facts"]["generation_id"])
     stack.api.wait_for([run], seconds=LIMIT)
     assert run.state == "success", stack.api.why(run)
+    assert stack.api.failed_tries(run) == []
     return run
 
 
@@ -132,6 +133,6 @@ def shown_by(link: str, stack: AirflowStack, run: Run, task_id: str, map_index: 
     assert link.startswith(f"{stack.url}/veo/?")
     query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
     assert query == {"dag_id": DAG_ID, "run_id": run.run_id, "task_id": task_id, "map_index": str(map_index)}
-    assert stack.api.request("GET", link.removeprefix(stack.url)).status_code == 200
-    (shown,) = stack.api.request("GET", "/veo/api/generations", params=query).json()["generations"]
+    assert stack.api.ask("GET", link.removeprefix(stack.url)).status_code == 200
+    (shown,) = stack.api.ask("GET", "/veo/api/generations", params=query).json()["generations"]
     return shown["task_id"], shown["map_index"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -61,13 +62,13 @@ class AirflowApi:
         return self._session.request(method, self.base_url + path, timeout=30, **kwargs)
 
     def json(self, method: str, path: str, **kwargs: Any) -> Any:
-        # Of a lost answer nobody knows what was done: who posts would do it twice.
-        answer = self._patiently(method, f"/api/v2{path}", again=method != "POST", **kwargs)
+        # Of a lost answer nobody knows what was done: who posts would do it twice. What fails is rolled back.
+        answer = self.ask(method, f"/api/v2{path}", again=method != "POST", **kwargs)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:2000]}")
         return answer.json()
 
-    def _patiently(self, method: str, path: str, *, again: bool, **kwargs: Any) -> requests.Response:
+    def ask(self, method: str, path: str, *, again: bool = True, **kwargs: Any) -> requests.Response:
         """Ask until there is an answer that isn't a failure of the server's own; ``again``: also after a lost one."""
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -82,7 +83,7 @@ class AirflowApi:
             time.sleep(0.5)
 
     def log_in(self) -> None:
-        answer = self._patiently("GET", "/auth/token", again=True)
+        answer = self.ask("GET", "/auth/token")
         answer.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
@@ -103,7 +104,7 @@ class AirflowApi:
         def parsed() -> bool:
             if errors := self.json("GET", "/importErrors")["import_errors"]:
                 raise RuntimeError("\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors))
-            return self.request("GET", f"/api/v2/dags/{dag_id}").status_code == 200
+            return self.ask("GET", f"/api/v2/dags/{dag_id}").status_code == 200
 
         wait_until(f"DAG {dag_id} to be parsed", parsed, seconds=seconds)
         self.json("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
@@ -112,7 +113,7 @@ class AirflowApi:
         # As Airflow's own are, with their colons and their plus.
         run = Run(dag_id, run_id or f"manual__{datetime.now(UTC).isoformat()}")
         body = {"logical_date": None, "dag_run_id": run.run_id, "conf": conf or {}}
-        answer = self._patiently("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body, again=True)
+        answer = self.ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         # It has a run id of its own: 409 is a run that was made though the answer was lost.
         if not answer.ok and answer.status_code != 409:
             raise RuntimeError(f"{dag_id} isn't triggered: HTTP {answer.status_code} {answer.text[:2000]}")
@@ -160,6 +161,16 @@ class AirflowApi:
         params: dict[str, str | int] = {"map_index": map_index, "full_content": "true"}
         content = self.json("GET", path, params=params)["content"]
         return "\n".join(" ".join([str(line.get("timestamp", ""))[:19], _text(line)]) for line in content)
+
+    def failed_tries(self, run: Run) -> list[str]:
+        """What we said of an error in tries that were tried again: those that Airflow lost say none."""
+        return [
+            line
+            for task in run.tasks
+            for number in range(1, int(task["try_number"]))
+            for line in self.log(run, task["task_id"], number, task["map_index"]).splitlines()
+            if re.search(r"\bVeo\w*Error\b|veo_provider.*Error", line)
+        ]
 
     def why(self, run: Run) -> str:
         """What a person would look at if a run did not end well: its tasks, and the logs of the failed ones."""

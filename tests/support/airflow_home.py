@@ -45,6 +45,7 @@ def airflow_environment(
             "parallelism": "8",
             "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "simple_auth_manager_all_admins": "True",
+            "dagbag_import_timeout": "120",
             # On a busy machine Airflow may lose a try (apache/airflow 71580), and 3.0 any task's first one.
             "default_task_retry_delay": "5",
         },
@@ -53,6 +54,7 @@ def airflow_environment(
             "dag_bundle_config_list": json.dumps(bundles),
             "refresh_interval": "5",
             "min_file_process_interval": "5",
+            "dag_file_processor_timeout": "180",
         },
         "api_auth": {"jwt_secret": secrets.token_urlsafe(32)},
         "api": {"secret_key": secrets.token_urlsafe(32)},

@@ -35,10 +35,10 @@ def main() -> int:
 
 
 def _freeze(processes: list[psutil.Process], seconds: float) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
     try:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         time.sleep(seconds)
     finally:
         for process in reversed(processes):

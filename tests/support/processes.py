@@ -113,10 +113,14 @@ class ManagedProcess:
 
     @classmethod
     def last_words(cls) -> list[tuple[str, str]]:
-        """Of the process begun last and of each that runs: its log's name, and the end of what is new there."""
-        cls._begun = [one for one in cls._begun if one.running or one is cls._begun[-1]]
+        """Of the process begun last and of each that nobody stopped: its log's name, and the end of what is new."""
+        cls._begun = [one for one in cls._begun if not one._stopped or one is cls._begun[-1]]
         said = [(one.log.name, one._news()) for one in cls._begun]
         return [(name, news) for name, news in said if news]
+
+    @property
+    def _stopped(self) -> bool:
+        return self._leash.stdin is None or self._leash.stdin.closed
 
     def _news(self, lines: int = 30) -> str:
         try:

@@ -44,27 +44,30 @@ class S3Server:
             # Nothing in it is kept, and SeaweedFS takes long over a tidy end.
             grace=0.5,
         )
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=credentials[0],
-            aws_secret_access_key=credentials[1],
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                # What a test prepares with it may wait: once SeaweedFS left a part of an upload without an answer.
-                retries={"mode": "standard", "total_max_attempts": 5},
-                connect_timeout=2,
-                read_timeout=20,
-                proxies={},
-            ),
-        )
+        # What a test prepares with it may wait: once SeaweedFS left a part of an upload without an answer.
+        self.client = self._client(attempts=5)
         try:
             wait_until(f"{name} to listen", lambda: self._listens(port), seconds=60)
         except BaseException:
             self.stop()
             raise
+
+    def _client(self, attempts: int) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=self._credentials[0],
+            aws_secret_access_key=self._credentials[1],
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                connect_timeout=2,
+                read_timeout=20,
+                proxies={},
+            ),
+        )
 
     def _listens(self, port: int) -> bool:
         self._process.check()
@@ -74,15 +77,16 @@ class S3Server:
     def prepare(self, bucket: str) -> None:
         """Make the bucket if there is none, and wait until it takes an object."""
         # SeaweedFS listens before it can write, and sets a bucket's volumes aside at the first write to it.
-        wait_until(f"an object in {bucket}", lambda: self._takes_object(bucket), seconds=120)
+        hasty = self._client(attempts=1)
+        wait_until(f"an object in {bucket}", lambda: self._takes_object(bucket, hasty), seconds=120)
 
-    def _takes_object(self, bucket: str) -> bool:
+    def _takes_object(self, bucket: str, client: Any) -> bool:
         self._process.check()
         try:
-            if bucket not in [known["Name"] for known in self.client.list_buckets()["Buckets"]]:
-                self.client.create_bucket(Bucket=bucket)
-            self.client.put_object(Bucket=bucket, Key="first", Body=bytes(100_000))
-            self.client.delete_object(Bucket=bucket, Key="first")
+            if bucket not in [known["Name"] for known in client.list_buckets()["Buckets"]]:
+                client.create_bucket(Bucket=bucket)
+            client.put_object(Bucket=bucket, Key="first", Body=bytes(100_000))
+            client.delete_object(Bucket=bucket, Key="first")
         except (BotoCoreError, ClientError):
             # Whatever it says while it starts; wait_until has the limit, check() the crash.
             return False

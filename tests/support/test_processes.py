@@ -67,16 +67,19 @@ def test_nothing_is_left_when_the_holder_is_killed(tmp_path: Path) -> None:
     wait_until("the family to end", lambda: gone(pids), seconds=30)
 
 
-def test_a_failure_shows_what_is_new_from_each_process_that_runs(tmp_path: Path) -> None:
+def test_a_failure_shows_what_is_new_from_each_process_that_nobody_stopped(tmp_path: Path) -> None:
     talk = [sys.executable, "-c", "import time; print('spoken', flush=True); time.sleep(600)"]
-    ended, quiet, begun_last = (tmp_path / f"{name}.log" for name in ("ended", "quiet", "last"))
+    die = [sys.executable, "-c", "print('broken')"]
+    stopped, dead, quiet, begun_last = (tmp_path / f"{name}.log" for name in ("stopped", "dead", "quiet", "last"))
     ManagedProcess.last_words()
-    with ManagedProcess("ended", talk, log=ended):
+    with ManagedProcess("stopped", talk, log=stopped):
         pass
-    with ManagedProcess("quiet", talk, log=quiet):
-        ManagedProcess("last", [sys.executable, "-c", "print('broken')"], log=begun_last).wait()
+    with ManagedProcess("dead", die, log=dead) as died, ManagedProcess("quiet", talk, log=quiet):
+        wait_until("it to die", lambda: not died.running, seconds=30)
+        ManagedProcess("last", die, log=begun_last).wait()
         wait_until("it to speak", quiet.read_text, seconds=30)
-        assert ManagedProcess.last_words() == [("quiet.log", "spoken"), ("last.log", "broken")]
+        words = [("dead.log", "broken"), ("quiet.log", "spoken"), ("last.log", "broken")]
+        assert ManagedProcess.last_words() == words
         assert ManagedProcess.last_words() == []
         with quiet.open("a") as log:
             log.write("more\n")

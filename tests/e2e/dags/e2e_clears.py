@@ -19,7 +19,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 for dag_id, settings in SETTINGS.items():
     with DAG(dag_id, schedule=None, params={"prompts": Param([], type="array")}):
 
-        @task
+        @task(retries=2)
         def prompts(params: dict[str, list[str]]) -> list[str]:
             return params["prompts"]
 

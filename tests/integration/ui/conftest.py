@@ -89,11 +89,12 @@ class Page:
     tokens: dict[str, str]
 
     def get(self, path: str, user: str | None = "admin", *, at_once: bool = False, **kwargs: Any) -> requests.Response:
-        """Ask for something below ``/veo``, as somebody; again while a store is slow, unless ``at_once``."""
+        """Ask for something below ``/veo``, as somebody; again while a store is silent, unless ``at_once``."""
         deadline = time.monotonic() + 90
         while True:
             answer = self._get(path, user, **kwargs)
-            if at_once or answer.status_code not in (502, 503) or time.monotonic() > deadline:
+            silent = answer.text.endswith(("did not answer a moment ago", "Silent", "Unreachable"))
+            if at_once or not silent or time.monotonic() > deadline:
                 return answer
             time.sleep(1)
 

@@ -140,7 +140,7 @@ def test_a_link_that_has_died_is_renewed(crowd: Page, browser: Browser) -> None:
         video = page.locator("video").first
         # Only its beginning: what has come needs no link any more.
         video.evaluate("v => { v.preload = 'metadata'; v.load(); }")
-        wait_until("the video's size", lambda: state_of(video)["width"] == 640, seconds=30)
+        wait_until("the video's size", lambda: state_of(video)["width"] == 640, seconds=60)
         before = len(asked)
         # SeaweedFS refuses the old link from now on.
         time.sleep(LINK_SECONDS + 1)

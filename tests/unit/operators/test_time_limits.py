@@ -147,7 +147,7 @@ async def test_it_may_strike_while_a_pool_takes_a_connection_back(
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    await asyncio.to_thread(thread.join, 10)
+    await asyncio.to_thread(thread.join, 60)
     assert struck
     assert not thread.is_alive()
     assert len(ids(gateway)) == (1 if what == "submit" else 0)

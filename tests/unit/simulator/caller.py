@@ -38,7 +38,7 @@ class Caller:
     def post(self, prompt: str = "A cat", **changes: Any) -> requests.Response:
         """Submit; a change to None leaves the field out."""
         body = {name: value for name, value in (BODY | {"prompt": prompt} | changes).items() if value is not None}
-        return self.session.post(f"{self.simulator.url}/v1/video/generations", json=body, timeout=10)
+        return self.session.post(f"{self.simulator.url}/v1/video/generations", json=body, timeout=60)
 
     def submit(self, prompt: str = "A cat", **changes: Any) -> str:
         """Submit and return the id."""
@@ -74,4 +74,4 @@ def fetch(url: str, **headers: str) -> requests.Response:
     """Get a link as a stranger without a key."""
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(url, headers=headers, timeout=10, allow_redirects=False)
+        return session.get(url, headers=headers, timeout=60, allow_redirects=False)

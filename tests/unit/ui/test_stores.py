@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from tests.support.inside import attach
-from tests.support.raw_server import RawServer, Reply
+from tests.support.raw_server import Reply, raw_server
 from veo_provider.transfers.stored import Marks
 from veo_provider.ui import serving, stores
 from veo_provider.ui.facts import TaskKey, Video, describe, read_videos, state_of
@@ -188,16 +188,15 @@ def test_uris_that_lead_nowhere(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_one_answer_of_s3_that_is_lost_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = RawServer()
-    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"endpoint_url": server.url}}
-    monkeypatch.setenv("AIRFLOW_CONN_S3_SLOW", json.dumps(connection))
     marked = Reply(headers={f"x-amz-meta-veo-{name.replace('_', '-')}": str(value) for name, value in MARKS.items()})
-    server.answer(Reply(reset=True), marked)
-    assert isinstance(open_video(video("s3://films/a.mp4", conn_id="s3_slow")), Link)
-    server.answer(Reply(reset=True), Reply(reset=True), marked)
-    with pytest.raises(Unreachable):
-        open_video(video("s3://films/a.mp4", conn_id="s3_slow"))
-    server.close()
+    with raw_server() as server:
+        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"endpoint_url": server.url}}
+        monkeypatch.setenv("AIRFLOW_CONN_S3_SLOW", json.dumps(connection))
+        server.answer(Reply(reset=True), marked)
+        assert isinstance(open_video(video("s3://films/a.mp4", conn_id="s3_slow")), Link)
+        server.answer(Reply(reset=True), Reply(reset=True), marked)
+        with pytest.raises(Unreachable):
+            open_video(video("s3://films/a.mp4", conn_id="s3_slow"))
 
 
 async def test_a_store_that_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
