@@ -37,6 +37,13 @@ def test_the_quickstart_on_a_whole_airflow(tmp_path: Path, stack_simulator: Simu
         airflow.api.unpause(DAG_ID)
         run = airflow.api.trigger(DAG_ID)
         airflow.api.wait_for([run], seconds=300)
+        for _ in range(5):
+            if run.state == "success":
+                break
+            # 3.0 lost all tries once: it starts tasks that it hasn't recorded as queued. A person clears them then.
+            assert airflow.api.our_errors(run) == []
+            airflow.api.clear_failed(run)
+            airflow.api.wait_for([run], seconds=300)
         assert run.state == "success", airflow.api.why(run)
         [stored] = airflow.api.xcom(run, "store", "veo_videos")
         page = airflow.api.ask("GET", "/veo/api/generations").json() if compat.PAGE else None

@@ -24,7 +24,7 @@ def bought(stack: AirflowStack, stack_simulator: Simulator) -> dict[str, dict[st
     run = stack.api.trigger(DAG_ID, {"mark": mark})
     stack.api.wait_for([run], seconds=LIMIT)
     assert run.state == "success", stack.api.why(run)
-    assert stack.api.failed_tries(run) == []
+    assert stack.api.our_errors(run) == []
     requests = [submit["request"] for submit in billed(stack_simulator.ledger(), mark)]
     assert len(requests) == 6
     return {" ".join(request["prompt"].split()[:2]): request for request in requests}

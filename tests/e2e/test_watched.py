@@ -75,7 +75,7 @@ def ended(stack: AirflowStack, run: Run, deferred: dict[str, dict[str, Any]], st
         stack_simulator.end(seen["facts"]["generation_id"])
     stack.api.wait_for([run], seconds=LIMIT)
     assert run.state == "success", stack.api.why(run)
-    assert stack.api.failed_tries(run) == []
+    assert stack.api.our_errors(run) == []
     return run
 
 

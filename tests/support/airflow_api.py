@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -151,6 +152,12 @@ class AirflowApi:
             going = [run for run in going if not run.ended]
             time.sleep(0.5)
 
+    def clear_failed(self, run: Run) -> None:
+        """Clear what has failed, as a person does."""
+        body = {"dry_run": False, "dag_run_id": run.run_id, "only_failed": True, "reset_dag_runs": True}
+        self.json("POST", f"/dags/{run.dag_id}/clearTaskInstances", json=body)
+        run.state = "queued"
+
     def xcom(self, run: Run, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         path = f"{run.path}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.json("GET", path, params={"map_index": map_index, "deserialize": "true"})["value"]
@@ -162,15 +169,14 @@ class AirflowApi:
         content = self.json("GET", path, params=params)["content"]
         return "\n".join(" ".join([str(line.get("timestamp", ""))[:19], _text(line)]) for line in content)
 
-    def failed_tries(self, run: Run) -> list[str]:
-        """What we said of an error in tries that were tried again: those that Airflow lost say none."""
-        return [
-            line
-            for task in run.tasks
-            for number in range(1, int(task["try_number"]))
-            for line in self.log(run, task["task_id"], number, task["map_index"]).splitlines()
-            if re.search(r"\bVeo\w*Error\b|veo_provider.*Error", line)
-        ]
+    def our_errors(self, run: Run) -> list[str]:
+        """What tries that failed say of an error of ours; one that Airflow lost says nothing of one, or has no log."""
+        said: list[str] = []
+        for task in run.tasks:
+            for number in range(1, int(task["try_number"]) + (task["state"] == "failed")):
+                with suppress(RuntimeError):
+                    said += self.log(run, task["task_id"], number, task["map_index"]).splitlines()
+        return [line for line in said if re.search(r"\bVeo\w*Error\b|veo_provider.*Error", line)]
 
     def why(self, run: Run) -> str:
         """What a person would look at if a run did not end well: its tasks, and the logs of the failed ones."""
