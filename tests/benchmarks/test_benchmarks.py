@@ -18,12 +18,12 @@ def test_many_wait_on_few_connections_in_little_memory(tmp_path: Path) -> None:
     with waiting.Server(tmp_path) as server:
         seen = waiting.measure(server, "ours", 1000, seconds=5, interval=5.0)
     # Three for each are usual; where the machine stands still they are fewer.
-    assert seen["answered"] > 1000
+    assert seen["answered"] > 1500
     # One that was idle for long on a machine that pauses is opened anew, so they are more in all.
     assert seen["at_once"] <= 64
     assert seen["connections"] <= 128
     # With 24 to 30 KB each when it was written; a session for each would be 80.
-    assert seen["memory"] / 1000 < 50_000
+    assert seen["memory"] / 1000 < 35_000
 
 
 def test_a_video_inside_an_answer_takes_no_memory_and_no_event() -> None:

@@ -43,12 +43,17 @@ def test_killed_while_all_wait(two: bool, world: World, full: bool) -> None:
     wait_until("all to wait", lambda: world.task_states(job.run).count("deferred") == count, seconds=240)
     before = deadlines(world, job.run)
     assert len(before) == count
-    # One of the elder triggerer's.
-    ((index, *_), *_) = world.postgres.query(
-        "SELECT ti.map_index FROM task_instance ti JOIN trigger t ON t.id = ti.trigger_id"
-        " WHERE ti.run_id = %s ORDER BY t.triggerer_id",
-        job.run.run_id,
-    )
+
+    def taken() -> list[int] | None:
+        rows = world.postgres.query(
+            "SELECT ti.map_index FROM task_instance ti JOIN trigger t ON t.id = ti.trigger_id"
+            " WHERE ti.run_id = %s AND t.triggerer_id IS NOT NULL ORDER BY t.triggerer_id",
+            job.run.run_id,
+        )
+        return [index for (index,) in rows] if len(rows) == count else None
+
+    # The first is one of the elder triggerer's.
+    index = wait_until("triggerers to take all of them", taken, seconds=240)[0]
     lost = (job.run.run_id, index)
 
     if two:

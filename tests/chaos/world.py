@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -27,7 +27,6 @@ from veo_provider.simulator import Simulator
 DAG_ID = "chaos"
 GENERATE, STORE = "one.generate", "one.store"
 PAGE = 100
-T = TypeVar("T")
 
 
 @dataclass

@@ -28,21 +28,13 @@ class Story:
         self.run: Run = stack.api.trigger(dag_id, {"prompts": [f"{text} {self.name}" for text in prompts]})
 
     def wait(self) -> list[str | None]:
-        self.run.state = "queued"
         self.stack.api.wait_for([self.run], seconds=LIMIT)
         assert self.run.ended, self.stack.api.why(self.run)
         return self.run.states("generate")
 
     def clear(self, *map_indexes: int) -> None:
         tasks: list[Any] = [["generate", index] for index in map_indexes] or ["generate"]
-        body = {
-            "dry_run": False,
-            "dag_run_id": self.run.run_id,
-            "task_ids": tasks,
-            "only_failed": False,
-            "reset_dag_runs": True,
-        }
-        self.stack.api.json("POST", f"/dags/{self.run.dag_id}/clearTaskInstances", json=body)
+        self.stack.api.clear(self.run, task_ids=tasks, only_failed=False)
 
     def bought(self) -> list[str]:
         return [submit["generation_id"] for submit in billed(self.simulator.ledger(), self.name)]

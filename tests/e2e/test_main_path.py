@@ -144,6 +144,8 @@ def test_filtered(
     log = stack.api.log(run, "generate", run.tries("generate"))
     assert submit["generation_id"] in log
     assert "VeoContentPolicyError" in log
+    # What isn't found in the others is found where it is.
+    assert any("VeoContentPolicyError" in line for line in stack.api.our_errors(run))
 
 
 def test_the_key_is_nowhere(stack: AirflowStack, runs: dict[str, Run], stack_simulator: Simulator) -> None:

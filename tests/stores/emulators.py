@@ -92,11 +92,12 @@ class Gcs(_Process):
         self.url = f"http://127.0.0.1:{port}"
         self._http = requests.Session()
         self._http.trust_env = False
-        self._http.mount("http://", HTTPAdapter(max_retries=Retry(total=4, backoff_factor=0.5, allowed_methods=None)))
         place = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", self.url]
         command = [str(_server._get_binary_path()), "-backend", "memory", "-log-level", "warn", *place]
         super().__init__("fake-gcs-server", command, folder)
         self._start()
+        # Not before: until it listens nothing is to be waited for.
+        self._http.mount("http://", HTTPAdapter(max_retries=Retry(total=4, backoff_factor=0.5, allowed_methods=None)))
 
     def _make_bucket(self) -> None:
         answer = self._http.post(f"{self.url}/storage/v1/b", json={"name": BUCKET}, timeout=30)

@@ -64,10 +64,7 @@ class AirflowApi:
 
     def json(self, method: str, path: str, **kwargs: Any) -> Any:
         # Of a lost answer nobody knows what was done: who posts would do it twice. What fails is rolled back.
-        answer = self.ask(method, f"/api/v2{path}", again=method != "POST", **kwargs)
-        if not answer.ok:
-            raise RuntimeError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:2000]}")
-        return answer.json()
+        return _done(self.ask(method, f"/api/v2{path}", again=method != "POST", **kwargs)).json()
 
     def ask(self, method: str, path: str, *, again: bool = True, **kwargs: Any) -> requests.Response:
         """Ask until there is an answer that isn't a failure of the server's own; ``again``: also after a lost one."""
@@ -116,8 +113,8 @@ class AirflowApi:
         body = {"logical_date": None, "dag_run_id": run.run_id, "conf": conf or {}}
         answer = self.ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         # It has a run id of its own: 409 is a run that was made though the answer was lost.
-        if not answer.ok and answer.status_code != 409:
-            raise RuntimeError(f"{dag_id} isn't triggered: HTTP {answer.status_code} {answer.text[:2000]}")
+        if answer.status_code != 409:
+            _done(answer)
         return run
 
     def wait_for_a_run(self, dag_id: str, *, seconds: float) -> Run:
@@ -152,9 +149,9 @@ class AirflowApi:
             going = [run for run in going if not run.ended]
             time.sleep(0.5)
 
-    def clear_failed(self, run: Run) -> None:
-        """Clear what has failed, as a person does."""
-        body = {"dry_run": False, "dag_run_id": run.run_id, "only_failed": True, "reset_dag_runs": True}
+    def clear(self, run: Run, **what: Any) -> None:
+        """Clear tasks, as a person does; what narrows it are the API's own names."""
+        body = {"dry_run": False, "dag_run_id": run.run_id, "reset_dag_runs": True} | what
         self.json("POST", f"/dags/{run.dag_id}/clearTaskInstances", json=body)
         run.state = "queued"
 
@@ -187,6 +184,13 @@ class AirflowApi:
                 log = self.log(run, task["task_id"], task["try_number"], task["map_index"])
                 parts += log.splitlines()[-20:]
         return "\n".join(parts)
+
+
+def _done(answer: requests.Response) -> requests.Response:
+    if not answer.ok:
+        asked = f"{answer.request.method} {answer.request.path_url}"
+        raise RuntimeError(f"{asked}: HTTP {answer.status_code} {answer.text[:2000]}")
+    return answer
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -130,7 +130,7 @@ class ManagedProcess:
         except OSError:
             return ""
         self._heard += len(news)
-        return "\n".join(news.decode(errors="replace").splitlines()[-lines:])
+        return _last(news, lines)
 
     @property
     def running(self) -> bool:
@@ -143,7 +143,7 @@ class ManagedProcess:
             raise RuntimeError(f"{self.name} ended with code {code}; {self.log}:\n{self.tail()}")
 
     def tail(self, lines: int = 30) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return _last(self.log.read_bytes(), lines)
 
     def begin_stop(self) -> None:
         """Let go of the leash without waiting, so that several can end side by side."""
@@ -174,3 +174,7 @@ class ManagedProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _last(words: bytes, lines: int) -> str:
+    return "\n".join(words.decode(errors="replace").splitlines()[-lines:])

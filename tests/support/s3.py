@@ -35,6 +35,7 @@ class S3Server:
         self._leaves = leaves
         self.url = f"http://127.0.0.1:{port}"
         self._credentials = credentials
+        self._prepared: set[str] = set()
         self._process = ManagedProcess(
             name,
             command,
@@ -76,9 +77,12 @@ class S3Server:
 
     def prepare(self, bucket: str) -> None:
         """Make the bucket if there is none, and wait until it takes an object."""
+        if bucket in self._prepared:
+            return
         # SeaweedFS listens before it can write, and sets a bucket's volumes aside at the first write to it.
         hasty = self._client(attempts=1)
         wait_until(f"an object in {bucket}", lambda: self._takes_object(bucket, hasty), seconds=120)
+        self._prepared.add(bucket)
 
     def _takes_object(self, bucket: str, client: Any) -> bool:
         self._process.check()

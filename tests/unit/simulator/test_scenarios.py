@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import wait
 
 import pytest
 import requests
 
 from tests.unit.simulator.caller import Caller, fetch
 from tests.unit.simulator.conftest import Start
-from veo_provider.simulator import Simulator, SimulatorOptions
+from veo_provider.simulator import Simulator, SimulatorOptions, clips, server
 from veo_provider.simulator.failures import FAILURES
 from veo_provider.simulator.scenario import DIRECTIVES, DirectiveError, make_scenario
 
@@ -59,6 +61,17 @@ def test_an_end_that_a_test_gives(caller: Caller) -> None:
     assert caller.simulator.video(generation_ids[0])
     with pytest.raises(LookupError, match="nowhere"):
         caller.simulator.end("nowhere")
+
+
+def test_an_end_without_a_clip_says_so(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = threading.Event()
+    monkeypatch.setattr(clips, "draw", lambda *_: drawn.wait(60))
+    monkeypatch.setattr(server, "wait", lambda futures, _: wait(futures, 0))
+    generation_id = caller.submit("A cat that nobody draws sim:never")
+    with pytest.raises(TimeoutError, match=generation_id):
+        caller.simulator.end(generation_id)
+    assert caller.poll(generation_id).json()["status"] in ("queued", "in_progress")
+    drawn.set()
 
 
 def test_filtered(caller: Caller) -> None:
